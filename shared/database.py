@@ -1,0 +1,130 @@
+"""The database: SQLite or PostgreSQL behind one interface, and the only place that commits."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from sqlalchemy import BigInteger, ColumnElement, event, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+SQLITE_BUSY_MS = 10_000
+T = TypeVar("T")
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+"""What a database that is down, busy beyond patience or out of reach raises."""
+
+
+class now_ms(ColumnElement[int]):  # noqa: N801  it reads as the SQL function that it is
+    """The database's own clock, in milliseconds: the one clock that leases and timers obey."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(now_ms, "sqlite")
+def _sqlite_now(_element: now_ms, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(now_ms, "postgresql")
+def _postgres_now(_element: now_ms, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class Database:
+    """One process's way to the truth.
+
+    SQLite gets one writing connection (its writers queue here, on the event loop, not in
+    SQLite's busy handler) and a few reading ones; PostgreSQL gets one pool for both.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self._engine(pool_size=1)
+            self._reader = self._engine(pool_size=4)
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+        else:
+            self._writer = self._reader = self._engine(pool_size=pool_size)
+
+    def _engine(self, *, pool_size: int) -> AsyncEngine:
+        engine = create_async_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=30,
+            pool_pre_ping=not self.is_sqlite,
+            json_serializer=lambda value: orjson.dumps(value).decode(),
+            json_deserializer=orjson.loads,
+        )
+        if self.is_sqlite:
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        return engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a writing transaction: commits on leaving, rolls back on an exception."""
+        async with self._writer.connect() as connection:
+            try:
+                yield connection
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for reading; each statement sees what is committed by then."""
+        async with self._reader.connect() as connection:
+            if self.is_sqlite:
+                yield connection
+            else:
+                yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy must not let the driver begin transactions behind our back.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={SQLITE_BUSY_MS}",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-16000",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    # A writer that begins as a reader fails at its first write when another one came between.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database could not be reached, as against a statement that is wrong."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    if isinstance(error, OperationalError | InterfaceError):
+        return not isinstance(error.orig, sqlite3.DataError)
+    return isinstance(error, UNAVAILABLE)
+
+
+def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
+    """Cut a sequence into pieces of at most `size`, so that statements stay bounded."""
+    return [items[start : start + size] for start in range(0, len(items), size)]

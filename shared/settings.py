@@ -1,0 +1,125 @@
+"""Every setting, from the environment (`PENSTOCK_…`); built in entry points only, then passed down."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, JsonValue, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All durations are in seconds, all sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="PENSTOCK_", extra="ignore")
+
+    # where things are
+    config: Path = Path("penstock.toml")
+    database_url: str = ""
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path("var")
+
+    # secrets
+    admin_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+
+    # what a submit may be
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_file_bytes: int = 512 * 1024 * 1024
+    inline_bytes: int = 64 * 1024
+    max_queued_jobs_per_tenant: int = 200_000
+    max_queued_bytes_per_tenant: int = 4 * 1024**3
+    max_queued_jobs: int = 1_000_000
+    max_queued_bytes: int = 16 * 1024**3
+    min_free_disk_bytes: int = 256 * 1024 * 1024
+    idempotency_ttl_s: float = 24 * 3600
+    default_lifetime_s: float = 24 * 3600
+    max_lifetime_s: float = 7 * 24 * 3600
+
+    # leases and the scheduler
+    lease_s: float = 60
+    renew_s: float = 15
+    sweep_s: float = 2
+    tick_s: float = 0.25
+    leader_s: float = 10
+    wakeup_s: float = 5
+    quarantine_after: int = 3
+
+    # workers
+    max_in_flight: int = 2048
+    interactive_reserve: float = 0.1
+    slice_size: int = 64
+    drain_s: float = 25
+    watchdog_s: float = 60
+
+    # calls
+    connect_timeout_s: float = 10
+    idle_read_timeout_s: float = 120
+    attempt_timeout_s: float = 600
+    backoff_base_s: float = 1
+    backoff_cap_s: float = 60
+    max_response_bytes: int = 20 * 1024 * 1024
+
+    # documents
+    extraction_timeout_s: float = 60
+    extraction_memory_bytes: int = 1536 * 1024 * 1024
+    max_document_bytes: int = 50 * 1024 * 1024
+    max_document_chars: int = 400_000
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    # names one point of shared/failpoints.py; the fault tests set it
+    failpoint: str = ""
+
+    # providers whose key alone is enough to use them
+    provider_keys: dict[str, SecretStr] = Field(default_factory=dict, exclude=True)
+
+    @model_validator(mode="after")
+    def _fill_from_environment(self) -> Self:
+        self.data_dir = self.data_dir.absolute()
+        if not self.database_url:
+            self.database_url = f"sqlite+aiosqlite:///{self.data_dir / 'penstock.db'}"
+        for vendor in ("openai", "anthropic", "gemini", "mistral"):
+            if value := os.environ.get(f"{vendor.upper()}_API_KEY"):
+                self.provider_keys.setdefault(vendor, SecretStr(value))
+        return self
+
+
+def read_config_file(path: Path) -> Mapping[str, JsonValue]:
+    """Return the operator's TOML file as a mapping, empty when there is none.
+
+    Raises:
+        ValueError: the file is not TOML; the message names it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        message = f"{path} is not valid TOML: {error}"
+        raise ValueError(message) from error
+
+
+def read_key(reference: str) -> str:
+    """Resolve a provider key of the config file: `env:NAME` or the key itself.
+
+    Raises:
+        ValueError: the environment variable is not set.
+    """
+    if not reference.startswith("env:"):
+        return reference
+    name = reference.removeprefix("env:")
+    value = os.environ.get(name)
+    if not value:
+        message = f"the provider key {reference} names an environment variable that is not set"
+        raise ValueError(message)
+    return value
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment with changes, for a process that it starts."""
+    return {**os.environ, **changes}
