@@ -1,0 +1,56 @@
+-- Reserves everything that a call needs, or nothing.
+-- KEYS[3] the operation. Own arguments: operation, lease in µs, record's life in ms, then the
+-- estimate: requests, input tokens, output tokens.
+-- Returns {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why}.
+local operation, lease_us, record_ms = ARGV[own], tonumber(ARGV[own + 1]), ARGV[own + 2]
+local requests, input, output =
+  tonumber(ARGV[own + 3]), tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
+
+local function deny(retry_at, why)
+  if lane.changed then save_lane() end
+  return {0, math.ceil((retry_at - lane.offset) / 1000), why}
+end
+
+local function shortage()
+  local retry_at, why = 0, 0
+  if in_flight() >= limit() then retry_at, why = lane.now + POLL, CROWDED end
+  for index, bucket in ipairs(lane.buckets) do
+    local short = amount(bucket.unit, requests, input, output) - bucket.level
+    if short > 0 then
+      local at = lane.now + math.ceil((short * MICRO - bucket.carry) / bucket.rate)
+      if at > retry_at then retry_at, why = at, index end
+    end
+  end
+  return retry_at, why
+end
+
+read_lane()
+
+-- Asked again, because the first answer was lost: the same reservation, nothing charged.
+local state, _, r, i, o = read_record(redis.call('GET', KEYS[3]))
+if state then
+  if state == 'open' then
+    redis.call('ZADD', LEASES, 'GT', lane.now + lease_us, operation)
+    redis.call('EXPIRE', LEASES, KEEP_S)
+    redis.call('PEXPIRE', KEYS[3], record_ms)
+  end
+  return {2, r, i, o}
+end
+
+if lane.pause then
+  if lane.now < lane.pause then return deny(lane.pause, PAUSED) end
+  if probe_is_out() then return deny(lane.now + POLL, PAUSED) end
+end
+local retry_at, why = shortage()
+if why ~= 0 then return deny(retry_at, why) end
+
+for _, bucket in ipairs(lane.buckets) do
+  bucket.level = bucket.level - amount(bucket.unit, requests, input, output)
+end
+if lane.pause then lane.probe = operation end
+redis.call('ZREMRANGEBYSCORE', LEASES, '-inf', lane.now)
+redis.call('ZADD', LEASES, lane.now + lease_us, operation)
+redis.call('EXPIRE', LEASES, KEEP_S)
+write_record(KEYS[3], record_ms, 'open', lane.now, requests, input, output)
+save_lane()
+return {1}

@@ -1,0 +1,222 @@
+"""Who may call a provider now: one atomic decision in Redis, shared by every worker."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from shared.clock import now_ms
+from shared.inference.response import LimitFeedback
+from shared.limiter.buckets import LARGEST, Cost, Lane, Outcome
+from shared.limiter.feedback import highest_levels
+from shared.limiter.round_trips import Call, RedisDownError, Reply, RoundTrips
+from shared.limiter.scripts import Script, load_scripts
+
+HOUR_MS = 3_600_000
+SETTLED_MS = 600_000  # how long a settled operation is known: a late reply or replay is sooner
+SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 300.0
+LEASES_AT_ONCE = 500
+REASONS = {-1: "pause", -2: "concurrency"}
+NOTHING = Cost(0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What an operation holds until it is settled or released."""
+
+    op_id: str
+    lane: Lane
+    estimate: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Not now: come back at `retry_at` (ms). `bucket` is what was short, or
+    `concurrency`, `pause` or `redis`.
+    """
+
+    retry_at: int
+    bucket: str
+
+
+class Limiter:
+    """Reserves requests, tokens and a slot for each call, or nothing; settles each once.
+
+    An operation id names one call and is never used for another. `clock` (µs) is for tests: in
+    production Redis's own clock decides. One limiter belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        timeout_s: float = 5.0,
+        most_owed: int = 10_000,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self._scripts = load_scripts()
+        self._trips = RoundTrips(redis, timeout_s=timeout_s, most_owed=most_owed, clock=clock)
+
+    @property
+    def owed(self) -> int:
+        """How many settlements wait in memory for Redis."""
+        return self._trips.owed
+
+    @property
+    def dropped(self) -> int:
+        """How many settlements were given up: their tokens stay spent, their leases run out."""
+        return self._trips.dropped
+
+    async def acquire(
+        self, lane: Lane, op_id: str, estimate: Cost, *, lease_ttl_s: float
+    ) -> Reservation | Denied:
+        """Reserve the estimate and a slot for `lease_ttl_s` seconds, or nothing at all.
+
+        Asked again with the same `op_id` it answers with the same reservation and charges nothing.
+        An estimate larger than a bucket is denied for ever: ask `never_fits` first. While Redis
+        is down every call is denied, by `redis`.
+        """
+        call = self._call(
+            self._scripts.acquire, lane, op_id, *_lease(lease_ttl_s), *_amounts(estimate)
+        )
+        try:
+            reply = await self._trips.ask(call)
+        except RedisDownError:
+            return Denied(now_ms() + random.randint(750, 1250), "redis")  # noqa: S311 - spreads retries
+        except asyncio.CancelledError:
+            held = Reservation(op_id, lane, estimate)
+            self._trips.abandon(call, undo=self._settlement(held, "release", NOTHING, Outcome.OK))
+            raise
+        return _decision(reply, lane, op_id, estimate)
+
+    async def settle(
+        self, reservation: Reservation, actual: Cost | None, *, outcome: Outcome
+    ) -> None:
+        """Free the slot and correct the reservation: refund, or debt. Only the first time counts.
+
+        `actual` None means that nobody knows what the call used: the estimate stays spent. While
+        Redis is down it is kept in memory and sent when Redis is back.
+        """
+        how = "unknown" if actual is None else "exact"
+        await self._trips.owe(self._settlement(reservation, how, actual or NOTHING, outcome))
+
+    async def release(self, reservation: Reservation) -> None:
+        """Give everything back: the call never happened, and the same id may be tried again."""
+        await self._trips.owe(self._settlement(reservation, "release", NOTHING, Outcome.OK))
+
+    async def renew(self, reservations: Sequence[Reservation], *, lease_ttl_s: float) -> None:
+        """Extend the leases of calls under way; one that was lost or ran out is leased again.
+
+        A settled operation is left alone. While Redis is down nothing happens.
+        """
+        lanes = {held.lane.tag: held.lane for held in reservations}
+        held_in: dict[str, list[str]] = {tag: [] for tag in lanes}
+        for held in reservations:
+            held_in[held.lane.tag].append(held.op_id)
+        with suppress(RedisDownError):
+            for tag, op_ids in held_in.items():
+                await self._lease_all(lanes[tag], op_ids, "GT", lease_ttl_s)
+
+    async def restore(self, lane: Lane, op_ids: Sequence[str], *, lease_ttl_s: float) -> None:
+        """Lease slots to calls that the database knows to be under way, after Redis lost data.
+
+        Operations that are leased already, or were settled, are left alone.
+
+        Raises:
+            RedisDownError: nothing is restored, or not all; try again.
+        """
+        await self._lease_all(lane, op_ids, "NX", lease_ttl_s)
+
+    async def pause(self, lane: Lane, *, seconds: float) -> None:
+        """Close the lane, by the provider's wish, for 0.1 to 300 s; then let one probe through.
+
+        Up to a tenth is added, so that lanes do not wake together, and never taken away: earlier
+        than the provider said is too early. While Redis is down nothing happens.
+        """
+        seconds = min(max(seconds, SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+        seconds *= random.uniform(1.0, 1.1)  # noqa: S311 - spreads lanes
+        with suppress(RedisDownError):
+            await self._trips.ask(self._call(self._scripts.pause, lane, None, int(seconds * 1e6)))
+
+    async def observe(self, lane: Lane, feedback: LimitFeedback) -> None:
+        """Lower the buckets to what the provider says is left. It never raises one."""
+        levels = highest_levels(lane, feedback)
+        if any(level != "" for level in levels):
+            with suppress(RedisDownError):
+                await self._trips.ask(self._call(self._scripts.observe, lane, None, *levels))
+
+    async def headroom(self, lane: Lane, *, horizon_s: float) -> int:
+        """Count the calls that could start within the horizon; 0 while Redis is down.
+
+        By requests and free slots: an empty token bucket counts as 0, a paused lane as its probe.
+        """
+        call = self._call(self._scripts.headroom, lane, None, int(horizon_s * 1e6))
+        try:
+            return (await self._trips.ask(call))[0]
+        except RedisDownError:
+            return 0
+
+    async def flush(self) -> int:
+        """Send what is owed from a time when Redis was down; return how much still waits.
+
+        Call it every second or so, and once before exit; any other call that gets through sends
+        it too.
+        """
+        return await self._trips.flush()
+
+    def _call(
+        self, script: Script, lane: Lane, op_id: str | None, *arguments: str | int
+    ) -> Call:
+        tag = lane.tag
+        if op_id is None:
+            return Call(script, (f"{tag}:lane", f"{tag}:leases"), lane.arguments + arguments)
+        keys = (f"{tag}:lane", f"{tag}:leases", f"{tag}:op:{op_id}")
+        return Call(script, keys, (*lane.arguments, op_id, *arguments))
+
+    def _settlement(
+        self, reservation: Reservation, how: str, actual: Cost, outcome: Outcome
+    ) -> Call:
+        return self._call(
+            self._scripts.settle,
+            reservation.lane,
+            reservation.op_id,
+            how,
+            *_amounts(actual),
+            outcome.value,
+            SETTLED_MS,
+        )
+
+    async def _lease_all(
+        self, lane: Lane, op_ids: Sequence[str], mode: str, lease_ttl_s: float
+    ) -> None:
+        for start in range(0, len(op_ids), LEASES_AT_ONCE):
+            some = op_ids[start : start + LEASES_AT_ONCE]
+            call = self._call(self._scripts.lease, lane, None, mode, *_lease(lease_ttl_s), *some)
+            call.keys += tuple(f"{lane.tag}:op:{op_id}" for op_id in some)
+            await self._trips.ask(call)
+
+
+def _lease(ttl_s: float) -> tuple[int, int]:
+    """Spell a lease for the scripts: its length in µs, its operation's record's in ms."""
+    return int(ttl_s * 1_000_000), int(ttl_s * 1_000) + HOUR_MS
+
+
+def _amounts(cost: Cost) -> tuple[int, int, int]:
+    # What a provider reports is not ours to trust: nonsense must not overflow the books.
+    return (
+        min(max(cost.requests, 0), LARGEST),
+        min(max(cost.input_tokens, 0), LARGEST),
+        min(max(cost.output_tokens, 0), LARGEST),
+    )
+
+
+def _decision(reply: Reply, lane: Lane, op_id: str, estimate: Cost) -> Reservation | Denied:
+    if reply[0] == 1:
+        return Reservation(op_id, lane, estimate)
+    if reply[0] == 2:  # noqa: PLR2004 - admitted before: at the price of that time
+        return Reservation(op_id, lane, Cost(*reply[1:]))
+    _, retry_at, why = reply
+    return Denied(retry_at, REASONS.get(why) or lane.buckets[why - 1].unit)

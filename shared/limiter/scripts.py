@@ -1,0 +1,45 @@
+"""The Lua scripts: read from the files beside this one, named by their digests."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script as Redis runs it, and the digest that EVALSHA calls it by."""
+
+    text: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scripts:
+    """One script for each decision; the file of a field has its name."""
+
+    acquire: Script
+    settle: Script
+    lease: Script
+    pause: Script
+    observe: Script
+    headroom: Script
+
+
+def load_scripts() -> Scripts:
+    """Read the scripts: each is `lane.lua` followed by its own text."""
+    folder = Path(__file__).parent
+    lane = (folder / "lane.lua").read_text("utf-8")
+
+    def script(name: str) -> Script:
+        text = lane + (folder / f"{name}.lua").read_text("utf-8")
+        # Redis names a script by its SHA-1; nothing is protected by it.
+        return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    return Scripts(
+        acquire=script("acquire"),
+        settle=script("settle"),
+        lease=script("lease"),
+        pause=script("pause"),
+        observe=script("observe"),
+        headroom=script("headroom"),
+    )
