@@ -1,13 +1,14 @@
 """The database: SQLite or PostgreSQL behind one interface, and the only place that commits."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import BigInteger, ColumnElement, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -15,6 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
 SQLITE_BUSY_MS = 10_000
+_AFTER_COMMIT = "penstock.after_commit"
 T = TypeVar("T")
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What a database that is down, busy beyond patience or out of reach raises."""
@@ -73,12 +75,15 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a writing transaction: commits on leaving, rolls back on an exception."""
         async with self._writer.connect() as connection:
+            connection.info[_AFTER_COMMIT] = callbacks = []
             try:
                 yield connection
             except BaseException:
                 await connection.rollback()
                 raise
             await connection.commit()
+            for callback in callbacks:
+                callback()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -114,6 +119,17 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Any) -> None:
     # A writer that begins as a reader fails at its first write when another one came between.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def on_commit(db: AsyncConnection, callback: Callable[[], None]) -> None:
+    """Call back once the transaction of this connection has committed, never before."""
+    db.info[_AFTER_COMMIT].append(callback)
+
+
+def insert_on_conflict(db: AsyncConnection, table: type) -> Any:
+    """Return the dialect's own INSERT, which knows ON CONFLICT."""
+    make = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert
+    return make(table)
 
 
 def is_unavailable(error: BaseException) -> bool:

@@ -1,0 +1,102 @@
+"""SQL of what a tenant does to its jobs: cancel, retry, delete."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import now_ms
+from shared.jobs.model import Job, JobRequest, JobResult, in_state
+from shared.jobs.transitions import FINAL, JobState, Reason, sources
+
+_CANCELLED = {"code": "cancelled", "message": "The job was cancelled by its owner."}
+
+
+async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState | None:
+    """Cancel a waiting job at once, ask a running one to stop.
+
+    Returns the state that it is in now: `cancelled`, `running` (asked), or the final state
+    that came first; None when the tenant has no such job.
+    """
+    mine = (col(Job.id) == job_id, col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None))
+    waiting = [state for state in sources(JobState.CANCELLED) if state != JobState.RUNNING]
+    at_once = (
+        update(Job)
+        .where(*mine, col(Job.state).in_(waiting))
+        .values(
+            state=JobState.CANCELLED,
+            reason=Reason.CANCELLED,
+            error=_CANCELLED,
+            not_before=None,
+            finished_at=now_ms(),
+            version=Job.version + 1,
+        )
+    )
+    if (await db.execute(at_once)).rowcount:
+        return JobState.CANCELLED
+    ask = update(Job).where(*mine, in_state(JobState.RUNNING))
+    if (await db.execute(ask.values(cancel_requested=True))).rowcount:
+        return JobState.RUNNING
+    state = (await db.execute(select(col(Job.state)).where(*mine))).scalar_one_or_none()
+    return None if state is None else JobState(state)
+
+
+async def retry(db: AsyncConnection, tenant_id: str, job_id: str, *, lifetime_ms: int) -> bool:
+    """Open a new generation of a job that did not complete; False when its state forbids it.
+
+    The scheduler wakes it at its next tick.
+    """
+    again = (
+        update(Job)
+        .where(
+            col(Job.id) == job_id,
+            col(Job.tenant_id) == tenant_id,
+            col(Job.deleted_at).is_(None),
+            col(Job.state).in_([state for state in sources(JobState.QUEUED) if state in FINAL]),
+        )
+        .values(
+            state=JobState.QUEUED,
+            reason=None,
+            error=None,
+            generation=Job.generation + 1,
+            failures=0,
+            waits=0,
+            crashes=0,
+            lane=None,
+            cancel_requested=False,
+            started_at=None,
+            finished_at=None,
+            not_before=None,
+            complete_by=now_ms() + lifetime_ms,
+            wakeup_at=None,
+            version=Job.version + 1,
+        )
+    )
+    return bool((await db.execute(again)).rowcount)
+
+
+async def erase(db: AsyncConnection, tenant_id: str, job_id: str) -> Sequence[str] | None:
+    """Remove the bodies of a finished job at once and leave a tombstone with its counts and cost.
+
+    Returns the keys of blobs to remove after the commit, or None when there is no such job
+    or it has not ended.
+    """
+    mark = (
+        update(Job)
+        .where(
+            col(Job.id) == job_id,
+            col(Job.tenant_id) == tenant_id,
+            col(Job.deleted_at).is_(None),
+            col(Job.state).in_(FINAL),
+        )
+        .values(deleted_at=now_ms(), tags={}, error=None, custom_id=None, version=Job.version + 1)
+    )
+    if not (await db.execute(mark)).rowcount:
+        return None
+    request, result = JobRequest, JobResult
+    gone = delete(request).where(col(request.job_id) == job_id).returning(col(request.blob))
+    blobs = list((await db.execute(gone)).scalars())
+    gone_too = delete(result).where(col(result.job_id) == job_id).returning(col(result.blob))
+    blobs += (await db.execute(gone_too)).scalars()
+    return [key for key in blobs if key is not None]

@@ -1,0 +1,248 @@
+"""SQL of a worker's hold on jobs: claim, renew, and the fence before every later write."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import chunks, now_ms
+from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
+from shared.jobs.model import Attempt, Job, JobRequest, JobResult, in_state
+from shared.jobs.transitions import AttemptStatus, JobState
+
+IDS_PER_STATEMENT = 500
+
+
+async def claim(
+    db: AsyncConnection, ids: Sequence[str], *, owner: str, lease_ms: int
+) -> list[ClaimedJob]:
+    """Take those of the jobs that are ready; another worker's, or a finished one, is left out."""
+    ready = [
+        col(Job.id).in_(ids),
+        in_state(JobState.QUEUED),
+        func.coalesce(col(Job.not_before), 0) <= now_ms(),
+        col(Job.complete_by) > now_ms(),
+    ]
+    if db.dialect.name == "postgresql":
+        locked = select(col(Job.id)).where(*ready).with_for_update(skip_locked=True)
+        ready = [col(Job.id).in_(locked)]
+    take = (
+        update(Job)
+        .where(*ready)
+        .values(
+            state=JobState.RUNNING,
+            reason=None,
+            not_before=None,
+            owner=owner,
+            claim_number=Job.claim_number + 1,
+            version=Job.version + 1,
+            lease_expires_at=now_ms() + lease_ms,
+            started_at=func.coalesce(col(Job.started_at), now_ms()),
+        )
+        .returning(*_CLAIMED, (col(Job.complete_by) - now_ms()).label("time_left_ms"))
+    )
+    rows = (await db.execute(take)).mappings().all()
+    if not rows:
+        return []
+    bodies = select(col(JobRequest.job_id), col(JobRequest.body), col(JobRequest.blob)).where(
+        col(JobRequest.job_id).in_([row["id"] for row in rows])
+    )
+    found = {row.job_id: (row.body, row.blob) for row in await db.execute(bodies)}
+    jobs = [ClaimedJob(**row, body=found[row["id"]][0], blob=found[row["id"]][1]) for row in rows]
+    return sorted(jobs, key=lambda job: (job.priority, job.created_at, job.id))
+
+
+_CLAIMED = (
+    col(Job.id),
+    col(Job.tenant_id),
+    col(Job.endpoint),
+    col(Job.model),
+    col(Job.priority),
+    col(Job.generation),
+    col(Job.claim_number),
+    col(Job.failures),
+    col(Job.waits),
+    col(Job.crashes),
+    col(Job.max_attempts),
+    col(Job.on_unknown),
+    col(Job.created_at),
+    col(Job.complete_by),
+    col(Job.error),
+)
+
+
+async def renew(
+    db: AsyncConnection, ids: Sequence[str], *, owner: str, lease_ms: int
+) -> dict[str, bool]:
+    """Extend the leases still held; return them with whether their cancellation was asked for."""
+    held: dict[str, bool] = {}
+    for some in chunks(sorted(ids), IDS_PER_STATEMENT):
+        extend = (
+            update(Job)
+            .where(
+                col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING)
+            )
+            .values(lease_expires_at=now_ms() + lease_ms)
+            .returning(col(Job.id), col(Job.cancel_requested))
+        )
+        held.update({row.id: row.cancel_requested for row in await db.execute(extend)})
+    return held
+
+
+async def fence(
+    db: AsyncConnection, jobs: Sequence[ClaimedJob], *, owner: str
+) -> dict[str, Standing]:
+    """Return the standing of the claims that still hold, by job id; the others are lost.
+
+    Every write of a worker goes through here: who lost the lease changes nothing. The rows
+    stay locked until the transaction ends (SQLite has one writer at a time anyway).
+    """
+    numbers = {job.id: job.claim_number for job in jobs}
+    held: dict[str, Standing] = {}
+    for some in chunks(sorted(numbers), IDS_PER_STATEMENT):
+        query = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).where(
+            col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING)
+        )
+        if db.dialect.name == "postgresql":
+            query = query.order_by(col(Job.id)).with_for_update()
+        for row in await db.execute(query):
+            if numbers[row.id] == row.claim_number:
+                held[row.id] = Standing.CANCELLED if row.cancel_requested else Standing.HELD
+    return held
+
+
+async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], owner: str) -> None:
+    """Write the attempt rows of calls that are about to be made (after the fence)."""
+    rows = [
+        {
+            "job_id": start.job.id,
+            "claim_number": start.job.claim_number,
+            "call": start.call,
+            "generation": start.job.generation,
+            "deployment": start.deployment,
+            "lane": start.lane,
+            "owner": owner,
+            "limiter_wait_ms": start.limiter_wait_ms,
+        }
+        for start in starts
+    ]
+    statement = insert(Attempt).values(
+        status=AttemptStatus.STARTED, started_at=now_ms(), possibly_billed=False, late=False
+    )
+    await db.execute(statement, rows)
+
+
+async def end_attempts(db: AsyncConnection, ends: Sequence[ClaimEnd], held: set[str]) -> None:
+    """Write what became of the calls, also of those whose claim was lost: they cost all the same."""
+    rows = [
+        _attempt_row(end, attempt, late=end.job.id not in held)
+        for end in ends
+        for attempt in end.attempts
+    ]
+    if not rows:
+        return
+    unended = col(Attempt.status).in_([AttemptStatus.STARTED, AttemptStatus.UNKNOWN])
+    statement = (
+        update(Attempt)
+        .where(
+            col(Attempt.job_id) == bindparam("at_job"),
+            col(Attempt.claim_number) == bindparam("at_claim"),
+            col(Attempt.call) == bindparam("at_call"),
+            unended,
+        )
+        .values(finished_at=now_ms())
+    )
+    await db.execute(statement, rows)
+
+
+def _attempt_row(end: ClaimEnd, attempt: AttemptEnd, *, late: bool) -> dict[str, Any]:
+    usage = attempt.usage
+    return {
+        "at_job": end.job.id,
+        "at_claim": end.job.claim_number,
+        "at_call": attempt.call,
+        "status": attempt.status,
+        "http_status": attempt.http_status,
+        "error_code": attempt.error_code,
+        "error_message": attempt.error_message,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "cached_tokens": usage and usage.cached_tokens,
+        "cost_nanousd": attempt.cost_nanousd,
+        "first_token_ms": attempt.first_token_ms,
+        "total_ms": attempt.total_ms,
+        "possibly_billed": attempt.possibly_billed,
+        "late": late,
+    }
+
+
+async def end_claims(db: AsyncConnection, ends: Sequence[ClaimEnd]) -> None:
+    """Write the new states and the results of claims that still hold (after the fence)."""
+    results = [_result_row(end, end.result) for end in ends if end.result is not None]
+    if results:
+        await db.execute(insert(JobResult).values(created_at=now_ms()), results)
+    finals = [_final_row(end) for end in ends if end.state != JobState.QUEUED]
+    if finals:
+        await db.execute(_END.values(finished_at=now_ms(), not_before=None), finals)
+    waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
+    if waits:
+        await db.execute(
+            _END.values(not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None), waits
+        )
+
+
+def _added(column: Any, name: str) -> Any:
+    # What one call cost joins what earlier ones did; unknown plus known is known.
+    more = bindparam(name, type_=BigInteger)
+    return func.coalesce(column + more, column, more)
+
+
+_END = (
+    update(Job)
+    .where(col(Job.id) == bindparam("at_job"))
+    .values(
+        owner=None,
+        lease_expires_at=None,
+        version=Job.version + 1,
+        failures=Job.failures + bindparam("more_failures", type_=Integer),
+        waits=case((bindparam("waited", type_=Integer) == 1, Job.waits + 1), else_=0),
+        input_tokens=_added(Job.input_tokens, "more_input"),
+        output_tokens=_added(Job.output_tokens, "more_output"),
+        cached_tokens=_added(Job.cached_tokens, "more_cached"),
+        cost_nanousd=_added(Job.cost_nanousd, "more_cost"),
+    )
+)
+
+
+def _final_row(end: ClaimEnd) -> dict[str, Any]:
+    usages = [attempt.usage for attempt in end.attempts if attempt.usage is not None]
+    costs = [each.cost_nanousd for each in end.attempts if each.cost_nanousd is not None]
+    return {
+        "at_job": end.job.id,
+        "state": end.state,
+        "reason": end.reason,
+        "lane": end.lane,
+        "error": end.error,
+        "more_failures": int(end.failed),
+        "waited": int(end.waited),
+        "more_input": sum(usage.input_tokens for usage in usages) if usages else None,
+        "more_output": sum(usage.output_tokens for usage in usages) if usages else None,
+        "more_cached": sum(usage.cached_tokens for usage in usages) if usages else None,
+        "more_cost": sum(costs) if costs else None,
+    }
+
+
+def _waiting_row(end: ClaimEnd) -> dict[str, Any]:
+    return {**_final_row(end), "delay_ms": end.delay_ms or 0}
+
+
+def _result_row(end: ClaimEnd, result: Result) -> Mapping[str, Any]:
+    return {
+        "job_id": end.job.id,
+        "generation": end.job.generation,
+        "status_code": result.status_code,
+        "body": result.body,
+        "blob": result.blob,
+    }

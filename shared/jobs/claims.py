@@ -1,0 +1,94 @@
+"""What a worker holds and how it lets go: the values that pass between the engine and its SQL."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+from shared.inference.usage import Usage
+from shared.jobs.transitions import AttemptStatus, JobState, Reason
+
+
+class Standing(StrEnum):
+    """Whether a claim still holds when its worker is about to write."""
+
+    HELD = "held"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job in a worker's hands, with all that its attempt needs."""
+
+    id: str
+    tenant_id: str
+    endpoint: str
+    model: str
+    priority: int
+    generation: int
+    claim_number: int
+    failures: int
+    waits: int
+    crashes: int
+    max_attempts: int
+    on_unknown: str
+    created_at: int
+    complete_by: int
+    time_left_ms: int
+    error: dict[str, JsonValue] | None
+    body: bytes | None
+    blob: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """A call about to be made."""
+
+    job: ClaimedJob
+    call: int
+    deployment: str
+    lane: str
+    limiter_wait_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """What became of a call."""
+
+    call: int
+    status: AttemptStatus
+    http_status: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    usage: Usage | None = None
+    cost_nanousd: int | None = None
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+    possibly_billed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What is kept for the client: the status and body, inline or in a blob."""
+
+    status_code: int
+    body: bytes | None
+    blob: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEnd:
+    """How a worker lets go of a job: a final state, or back to the queue after `delay_ms`."""
+
+    job: ClaimedJob
+    state: JobState
+    reason: Reason | None = None
+    delay_ms: int | None = None
+    failed: bool = False
+    waited: bool = False
+    lane: str | None = None
+    error: dict[str, JsonValue] | None = None
+    result: Result | None = None
+    attempts: Sequence[AttemptEnd] = field(default=())

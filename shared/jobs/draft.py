@@ -1,0 +1,50 @@
+"""What a submit asks for, checked and resolved: the value from which the rows are made."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.jobs.transitions import Priority
+
+
+class Endpoint(StrEnum):
+    """The endpoints that a job can name."""
+
+    CHAT = "/v1/chat/completions"
+    EMBEDDINGS = "/v1/embeddings"
+    DOCUMENTS = "/v1/documents"
+
+
+class OnUnknown(StrEnum):
+    """What to do with a call whose fate is not known: it may have been billed."""
+
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """The client's key, and a digest of the request that it stands for."""
+
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobDraft:
+    """A job before it has an id; `body` is JSON bytes, or None when `blob` names where it lies."""
+
+    tenant_id: str
+    endpoint: Endpoint
+    model: str
+    body: bytes | None
+    request_bytes: int
+    created_at: int
+    complete_by: int
+    blob: str | None = None
+    priority: Priority = Priority.STANDARD
+    scheduled_at: int | None = None
+    max_attempts: int = 5
+    on_unknown: OnUnknown = OnUnknown.RETRY
+    custom_id: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    idempotency: IdempotencyClaim | None = None

@@ -1,0 +1,43 @@
+"""The limiter's lane of a target: what the operator allows one credential of one deployment."""
+
+import math
+
+from shared.errors import Unprocessable
+from shared.limiter.buckets import Bucket, Cost, Lane
+from shared.limiter.estimate import never_fits
+from shared.routing.model import Route, Target, targets
+
+SECONDS_PER_MINUTE = 60
+DEFAULT_OUTPUT_TOKENS = 1024
+"""What an answer is taken to need when the request sets no limit; settling corrects it."""
+REQUEST_BURST_S = 10
+"""A minute's requests are not let go at once: at most those of ten seconds."""
+
+
+def lane_of(target: Target) -> Lane:
+    """Build the lane: buckets for `rpm` and `tpm`, leases for `concurrency`."""
+    deployment = target.deployment
+    buckets = []
+    if deployment.rpm is not None:
+        burst = max(1, math.ceil(deployment.rpm * REQUEST_BURST_S / SECONDS_PER_MINUTE))
+        buckets.append(Bucket("requests", burst, deployment.rpm / SECONDS_PER_MINUTE))
+    if deployment.tpm is not None:
+        # One request may need a whole minute's tokens, so the bucket holds them.
+        buckets.append(Bucket("tokens", deployment.tpm, deployment.tpm / SECONDS_PER_MINUTE))
+    return Lane(target.lane_key, tuple(buckets), deployment.concurrency)
+
+
+def refuse_what_never_fits(route: Route, cost: Cost) -> None:
+    """Check at submit that some target could ever admit the request.
+
+    Raises:
+        Unprocessable: it needs more than every bucket of the route can hold.
+    """
+    reasons = [never_fits(lane_of(target), cost) for target in targets(route)]
+    if all(reason is not None for reason in reasons):
+        total = cost.input_tokens + cost.output_tokens
+        detail = (
+            f"The request needs about {total} tokens, more than the limit of {reasons[0]} of every"
+            f" deployment of `{route.model}` can ever admit. Shorten it or lower its max_tokens."
+        )
+        raise Unprocessable(detail, code="request_too_large_for_limit", param="body")

@@ -1,0 +1,166 @@
+"""The tables of a job: the hot row, its bodies (written once), its attempts, its idempotency key."""
+
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    LargeBinary,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel, col
+
+from shared.jobs.transitions import JobState
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+WAITING = (JobState.QUEUED, JobState.SCHEDULED)
+
+
+def in_state(*states: JobState) -> ColumnElement[bool]:
+    """Compare `Job.state` with literals: a partial index is only used where the plan can see them."""
+    literals = [literal_column(f"'{state.value}'") for state in states]
+    state = col(Job.state)
+    return state == literals[0] if len(literals) == 1 else state.in_(literals)
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+class Job(SQLModel, table=True):
+    """One request to one endpoint. Small, because every change rewrites it.
+
+    `claim_number` grows with each claim and is, together with `owner`, the fence.
+    `failures` counts the attempts that consumed the budget, `waits` the back-offs in a row,
+    `crashes` the deaths of a worker that held the job. `wakeup_at` is when a message was
+    last promised for it; NULL means that one is due.
+    """
+
+    id: str = Field(primary_key=True)
+    tenant_id: str
+    endpoint: str
+    model: str
+    state: str
+    reason: str | None = None
+    priority: int
+    generation: int = 1
+    version: int = 1
+    claim_number: int = 0
+    failures: int = 0
+    waits: int = 0
+    crashes: int = 0
+    max_attempts: int
+    on_unknown: str
+    owner: str | None = None
+    lease_expires_at: int | None = Field(default=None, sa_type=BigInteger)
+    cancel_requested: bool = False
+    created_at: int = Field(sa_type=BigInteger)
+    scheduled_at: int | None = Field(default=None, sa_type=BigInteger)
+    not_before: int | None = Field(default=None, sa_type=BigInteger)
+    started_at: int | None = Field(default=None, sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    complete_by: int = Field(sa_type=BigInteger)
+    wakeup_at: int | None = Field(default=None, sa_type=BigInteger)
+    deleted_at: int | None = Field(default=None, sa_type=BigInteger)
+    request_bytes: int
+    lane: str | None = None
+    error: dict[str, JsonValue] | None = Field(default=None, sa_type=Json)
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
+    cached: bool = False
+    custom_id: str | None = None
+    batch_id: str | None = None
+    tags: dict[str, str] = Field(default_factory=dict, sa_column=Column("metadata", Json))
+
+    __table_args__ = (
+        # Partial indexes: the finished millions cost the engine's queries nothing.
+        Index("job_by_tenant", "tenant_id", "created_at", "id"),
+        Index("job_running", "owner", "lease_expires_at", **_where("state = 'running'")),
+        Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
+        Index(
+            "job_due",
+            "lane",
+            "priority",
+            "created_at",
+            "not_before",
+            **_where("state = 'queued' AND wakeup_at IS NULL"),
+        ),
+        Index("job_scheduled", "not_before", **_where("state = 'scheduled'")),
+        Index("job_deadline", "complete_by", **_where("state IN ('queued', 'scheduled')")),
+        Index(
+            "job_backlog", "tenant_id", "request_bytes", **_where("state IN ('queued', 'scheduled')")
+        ),
+        Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+    )
+
+
+class JobRequest(SQLModel, table=True):
+    """What is to be sent: the body as JSON bytes, or the key of the blob that holds it."""
+
+    __tablename__ = "job_request"
+
+    job_id: str = Field(primary_key=True)
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    blob: str | None = None
+
+
+class JobResult(SQLModel, table=True):
+    """What came back: one row for each generation of a job, and the database sees to that."""
+
+    __tablename__ = "job_result"
+
+    job_id: str = Field(primary_key=True)
+    generation: int = Field(primary_key=True)
+    status_code: int
+    body: bytes | None = Field(default=None, sa_type=LargeBinary)
+    blob: str | None = None
+    created_at: int = Field(sa_type=BigInteger)
+
+
+class Attempt(SQLModel, table=True):
+    """One call to a provider; its row is written before the send."""
+
+    job_id: str = Field(primary_key=True)
+    claim_number: int = Field(primary_key=True)
+    call: int = Field(primary_key=True)
+    generation: int
+    deployment: str
+    lane: str
+    owner: str
+    status: str
+    http_status: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    started_at: int = Field(sa_type=BigInteger)
+    finished_at: int | None = Field(default=None, sa_type=BigInteger)
+    limiter_wait_ms: int = 0
+    first_token_ms: int | None = None
+    total_ms: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
+    possibly_billed: bool = False
+    late: bool = False
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """A client's promise that a request with this key is the same request."""
+
+    __tablename__ = "idempotency_key"
+
+    tenant_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    fingerprint: str
+    job_id: str
+    expires_at: int = Field(sa_type=BigInteger, index=True)

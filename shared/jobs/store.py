@@ -1,0 +1,194 @@
+"""SQL of jobs as their tenant sees them: insert, read, list."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, and_, delete, func, insert, literal, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import insert_on_conflict, now_ms
+from shared.jobs.model import WAITING, Attempt, IdempotencyKey, Job, JobRequest, JobResult, in_state
+from shared.jobs.transitions import JobState
+
+JOBS = Job.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """An idempotency key that a submit brings, and what the request looked like."""
+
+    tenant_id: str
+    key: str
+    fingerprint: str
+    job_id: str
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """The first use of an idempotency key."""
+
+    fingerprint: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to; None means any. `waiting` stands for queued with a reason."""
+
+    status: str | None = None
+    endpoint: str | None = None
+    tag: tuple[str, str] | None = None
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+async def reserve_keys(
+    db: AsyncConnection, claims: Sequence[KeyClaim]
+) -> dict[tuple[str, str], StoredKey]:
+    """Store the keys that are new or expired; return the first use of each that is taken."""
+    ordered = sorted(claims, key=lambda claim: (claim.tenant_id, claim.key))
+    rows = [
+        {
+            "tenant_id": claim.tenant_id,
+            "key": claim.key,
+            "fingerprint": claim.fingerprint,
+            "job_id": claim.job_id,
+            "expires_at": now_ms() + claim.ttl_ms,
+        }
+        for claim in ordered
+    ]
+    statement = insert_on_conflict(db, IdempotencyKey).values(rows)
+    fresh = statement.on_conflict_do_update(
+        index_elements=["tenant_id", "key"],
+        set_={name: statement.excluded[name] for name in ("fingerprint", "job_id", "expires_at")},
+        where=col(IdempotencyKey.expires_at) < now_ms(),
+    ).returning(col(IdempotencyKey.tenant_id), col(IdempotencyKey.key))
+    stored = {(row.tenant_id, row.key) for row in await db.execute(fresh)}
+    taken = [(c.tenant_id, c.key) for c in ordered if (c.tenant_id, c.key) not in stored]
+    if not taken:
+        return {}
+    table = IdempotencyKey
+    query = select(col(table.tenant_id), col(table.key), col(table.fingerprint), col(table.job_id))
+    query = query.where(tuple_(col(table.tenant_id), col(table.key)).in_(taken))
+    return {
+        (row.tenant_id, row.key): StoredKey(row.fingerprint, row.job_id)
+        for row in await db.execute(query)
+    }
+
+
+async def insert_jobs(
+    db: AsyncConnection, jobs: Sequence[Mapping[str, Any]], requests: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert hot rows and their bodies; every mapping must have the same keys."""
+    await db.execute(insert(JOBS), list(jobs))
+    await db.execute(insert(JobRequest), list(requests))
+
+
+async def get(db: AsyncConnection, tenant_id: str, job_id: str) -> RowMapping | None:
+    """Return the hot row, also of a deleted job; None when the tenant has no such job."""
+    found = await lookup(db, tenant_id, [job_id])
+    return found[0] if found else None
+
+
+async def lookup(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> Sequence[RowMapping]:
+    """Return the hot rows of those ids that the tenant has, in no order."""
+    query = select(JOBS).where(col(Job.id).in_(ids), col(Job.tenant_id) == tenant_id)
+    return (await db.execute(query)).mappings().all()
+
+
+async def attempts_of(db: AsyncConnection, ids: Sequence[str]) -> Sequence[RowMapping]:
+    """Return every attempt of these jobs, oldest first."""
+    table = Attempt.__table__  # type: ignore[attr-defined]
+    order = (col(Attempt.job_id), col(Attempt.claim_number), col(Attempt.call))
+    query = select(table).where(col(Attempt.job_id).in_(ids)).order_by(*order)
+    return (await db.execute(query)).mappings().all()
+
+
+async def results_of(db: AsyncConnection, ids: Sequence[str]) -> dict[str, RowMapping]:
+    """Return the result row of each job's current generation, by job id."""
+    table = JobResult.__table__  # type: ignore[attr-defined]
+    same = and_(
+        col(Job.id) == col(JobResult.job_id), col(Job.generation) == col(JobResult.generation)
+    )
+    query = select(table).join(JOBS, same).where(col(JobResult.job_id).in_(ids))
+    return {row["job_id"]: row for row in (await db.execute(query)).mappings()}
+
+
+async def page(
+    db: AsyncConnection,
+    tenant_id: str,
+    filters: Filters,
+    *,
+    after: tuple[int, str] | None,
+    ascending: bool,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Return hot rows in order of (created_at, id), beginning behind `after`."""
+    query = _narrow(select(JOBS), filters).where(
+        col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None)
+    )
+    key = tuple_(col(Job.created_at), col(Job.id))
+    if after is not None:
+        mark = tuple_(literal(after[0]), literal(after[1]))
+        query = query.where(key > mark if ascending else key < mark)
+    order = (col(Job.created_at), col(Job.id))
+    if not ascending:
+        order = (order[0].desc(), order[1].desc())  # type: ignore[assignment]
+    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
+
+
+def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
+    if filters.status == "waiting":
+        query = query.where(in_state(JobState.QUEUED), col(Job.not_before).is_not(None))
+    elif filters.status == "queued":
+        query = query.where(in_state(JobState.QUEUED), col(Job.not_before).is_(None))
+    elif filters.status is not None:
+        query = query.where(col(Job.state) == filters.status)
+    if filters.endpoint is not None:
+        query = query.where(col(Job.endpoint) == filters.endpoint)
+    if filters.tag is not None:
+        name, value = filters.tag
+        query = query.where(col(Job.tags)[name].as_string() == value)  # type: ignore[index]
+    if filters.created_after is not None:
+        query = query.where(col(Job.created_at) >= filters.created_after)
+    if filters.created_before is not None:
+        query = query.where(col(Job.created_at) < filters.created_before)
+    return query
+
+
+async def position(db: AsyncConnection, job: RowMapping) -> int:
+    """Count the jobs that stand before this one: a higher rank, or the same and older."""
+    ahead = or_(
+        col(Job.priority) < job["priority"],
+        and_(
+            col(Job.priority) == job["priority"],
+            tuple_(col(Job.created_at), col(Job.id))
+            < tuple_(literal(job["created_at"]), literal(job["id"])),
+        ),
+    )
+    query = select(func.count()).select_from(Job).where(in_state(JobState.QUEUED), ahead)
+    return int((await db.execute(query)).scalar_one())
+
+
+async def finished_within(db: AsyncConnection, *, window_ms: int) -> int:
+    """Count the jobs of all tenants that ended in the last `window_ms`: the drain rate."""
+    query = select(func.count()).select_from(Job).where(col(Job.finished_at) > now_ms() - window_ms)
+    return int((await db.execute(query)).scalar_one())
+
+
+async def backlog(db: AsyncConnection) -> dict[str, tuple[int, int]]:
+    """Return (jobs, bytes) that wait, by tenant."""
+    query = (
+        select(col(Job.tenant_id), func.count(), func.sum(col(Job.request_bytes)))
+        .where(in_state(*WAITING))
+        .group_by(col(Job.tenant_id))
+    )
+    return {row[0]: (int(row[1]), int(row[2] or 0)) for row in await db.execute(query)}
+
+
+async def forget_keys(db: AsyncConnection) -> None:
+    """Remove idempotency keys past their time."""
+    await db.execute(delete(IdempotencyKey).where(col(IdempotencyKey.expires_at) < now_ms()))

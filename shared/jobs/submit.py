@@ -1,0 +1,190 @@
+"""Submitting: idempotency, admission, then job, body, key and wake-up in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared import outbox
+from shared.database import Database, is_unavailable, on_commit
+from shared.errors import Conflict, PenstockError, Unavailable, Unprocessable
+from shared.group_commit import GroupCommit
+from shared.ids import new_id
+from shared.jobs import store
+from shared.jobs.admission import Admission
+from shared.jobs.draft import JobDraft
+from shared.jobs.model import Job
+from shared.jobs.transitions import JobState
+from shared.jobs.wakeups import wakeups
+from shared.publisher import Publisher
+from shared.settings import Settings
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """The stored job; `replayed` when an earlier request with the same key had stored it."""
+
+    job: Row
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    job_id: str
+    draft: JobDraft
+
+
+class Submitter:
+    """One per API process: what arrives together is stored together."""
+
+    def __init__(self, database: Database, publisher: Publisher, settings: Settings) -> None:
+        self._publisher = publisher
+        self._settings = settings
+        self._admission = Admission(database, settings)
+        self._group: GroupCommit[_Entry, Submission] = GroupCommit(
+            database, self._write, linger_s=0.005
+        )
+        self._storing: set[tuple[str, str]] = set()
+
+    async def submit(self, draft: JobDraft) -> Submission:
+        """Store a job and promise its wake-up; when this returns, nothing can lose it.
+
+        Raises:
+            Conflict: a request with the same idempotency key is being stored at this moment.
+            Unprocessable: the key was used before with another request.
+            LimitExceeded, Unavailable: no room; nothing was stored.
+        """
+        try:
+            return await self._submit(draft)
+        except PenstockError:
+            raise
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            detail = "The job store is out of reach: nothing was stored. Try again."
+            raise Unavailable(detail, code="store_unavailable", retry_after_s=2) from error
+
+    async def close(self) -> None:
+        """Store what is pending."""
+        await self._group.close()
+
+    async def _submit(self, draft: JobDraft) -> Submission:
+        entry = _Entry(new_id("job"), draft)
+        if draft.idempotency is None:
+            await self._admission.admit(draft)
+            return await self._group.add(entry)
+        key = (draft.tenant_id, draft.idempotency.key)
+        if key in self._storing:
+            detail = "A request with this Idempotency-Key is being stored right now. Ask again."
+            raise Conflict(detail, code="idempotency_in_progress", retry_after_s=1)
+        self._storing.add(key)
+        try:
+            await self._admission.admit(draft)
+            return await self._group.add(entry)
+        finally:
+            self._storing.discard(key)
+
+    async def _write(
+        self, db: AsyncConnection, entries: Sequence[_Entry]
+    ) -> Sequence[Submission | Exception]:
+        replays = await self._replays(db, entries)
+        fresh = [entry for entry in entries if entry.job_id not in replays]
+        rows = {entry.job_id: _job_row(entry) for entry in fresh}
+        if rows:
+            requests = [_request_row(entry) for entry in fresh]
+            await store.insert_jobs(db, list(rows.values()), requests)
+            await self._promise(db, rows.values())
+        return [
+            replays.get(entry.job_id) or Submission(rows[entry.job_id], replayed=False)
+            for entry in entries
+        ]
+
+    async def _promise(self, db: AsyncConnection, rows: Iterable[Row]) -> None:
+        ready = [(row["id"], row["priority"]) for row in rows if row["state"] == JobState.QUEUED]
+        messages = wakeups(ready, slice_size=self._settings.slice_size)
+        if not messages:
+            return
+        promises = await outbox.add(db, messages)
+        on_commit(db, partial(self._publisher.after_commit, promises))
+
+    async def _replays(
+        self, db: AsyncConnection, entries: Sequence[_Entry]
+    ) -> dict[str, Submission | Exception]:
+        claims = [_key_claim(entry, self._settings) for entry in entries if entry.draft.idempotency]
+        if not claims:
+            return {}
+        taken = await store.reserve_keys(db, claims)
+        replays: dict[str, Submission | Exception] = {}
+        for claim in claims:
+            first = taken.get((claim.tenant_id, claim.key))
+            if first is None:
+                continue
+            if first.fingerprint != claim.fingerprint:
+                replays[claim.job_id] = _other_request()
+                continue
+            job = await store.get(db, claim.tenant_id, first.job_id)
+            replays[claim.job_id] = Submission(job, replayed=True) if job else _other_request()
+        return replays
+
+
+def _other_request() -> Unprocessable:
+    detail = (
+        "This Idempotency-Key was used before with another request. Use a new key for a new"
+        " request, or send exactly the same request again."
+    )
+    return Unprocessable(detail, code="idempotency_mismatch", param="Idempotency-Key")
+
+
+def _key_claim(entry: _Entry, settings: Settings) -> store.KeyClaim:
+    claim = entry.draft.idempotency
+    if claim is None:
+        message = "only drafts with an idempotency key come here"
+        raise ValueError(message)
+    return store.KeyClaim(
+        tenant_id=entry.draft.tenant_id,
+        key=claim.key,
+        fingerprint=claim.fingerprint,
+        job_id=entry.job_id,
+        ttl_ms=round(settings.idempotency_ttl_s * 1000),
+    )
+
+
+def _job_row(entry: _Entry) -> dict[str, Any]:
+    draft = entry.draft
+    later = draft.scheduled_at is not None and draft.scheduled_at > draft.created_at
+    return {
+        **_EMPTY_ROW,
+        "id": entry.job_id,
+        "tenant_id": draft.tenant_id,
+        "endpoint": draft.endpoint,
+        "model": draft.model,
+        "state": JobState.SCHEDULED if later else JobState.QUEUED,
+        "priority": draft.priority.rank,
+        "max_attempts": draft.max_attempts,
+        "on_unknown": draft.on_unknown,
+        "created_at": draft.created_at,
+        "scheduled_at": draft.scheduled_at,
+        "not_before": draft.scheduled_at if later else None,
+        "complete_by": draft.complete_by,
+        "wakeup_at": None if later else draft.created_at,
+        "request_bytes": draft.request_bytes,
+        "custom_id": draft.custom_id,
+        "metadata": draft.tags,
+    }
+
+
+# Every column, so that a row just stored reads like one that was fetched.
+_EMPTY_ROW: dict[str, Any] = {
+    column.name: getattr(column.default, "arg", None)
+    for column in Job.__table__.columns  # type: ignore[attr-defined]
+}
+
+
+def _request_row(entry: _Entry) -> dict[str, Any]:
+    return {"job_id": entry.job_id, "body": entry.draft.body, "blob": entry.draft.blob}
+
+

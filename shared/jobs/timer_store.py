@@ -1,0 +1,221 @@
+"""SQL of the scheduler: what is due, overdue, abandoned or forgotten."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import RowMapping, Select, bindparam, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import now_ms
+from shared.jobs.model import WAITING, Attempt, Job, in_state
+from shared.jobs.transitions import AttemptStatus, JobState, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class DueJob:
+    """A job that may run and needs a wake-up."""
+
+    id: str
+    priority: int
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Where a job goes whose worker is gone."""
+
+    job_id: str
+    state: JobState
+    reason: Reason
+    error: dict[str, JsonValue] | None = None
+
+
+_DUE = (
+    in_state(JobState.QUEUED),
+    col(Job.wakeup_at).is_(None),
+    func.coalesce(col(Job.not_before), 0) <= now_ms(),
+)
+
+
+async def queue_scheduled(db: AsyncConnection, *, limit: int) -> int:
+    """Move scheduled jobs whose time has come into the queue; return how many."""
+    ripe = (
+        select(col(Job.id))
+        .where(in_state(JobState.SCHEDULED), col(Job.not_before) <= now_ms())
+        .limit(limit)
+    )
+    move = (
+        update(Job)
+        .where(col(Job.id).in_(ripe), in_state(JobState.SCHEDULED))
+        .values(state=JobState.QUEUED, not_before=None, wakeup_at=None, version=Job.version + 1)
+    )
+    return (await db.execute(move)).rowcount
+
+
+async def due_lanes(db: AsyncConnection) -> dict[str | None, tuple[int, str]]:
+    """Return, for each lane with due jobs, how many there are and the model of one of them."""
+    query = (
+        select(col(Job.lane), func.count(), func.min(col(Job.model)))
+        .where(*_DUE)
+        .group_by(col(Job.lane))
+    )
+    return {row[0]: (int(row[1]), str(row[2])) for row in await db.execute(query)}
+
+
+async def take_due(db: AsyncConnection, lane: str | None, *, limit: int) -> list[DueJob]:
+    """Mark the first due jobs of a lane as woken and return them, best rank and oldest first."""
+    same_lane = col(Job.lane).is_(None) if lane is None else col(Job.lane) == lane
+    query = (
+        select(col(Job.id), col(Job.priority), col(Job.crashes))
+        .where(*_DUE, same_lane)
+        .order_by(col(Job.priority), col(Job.created_at), col(Job.id))
+        .limit(limit)
+    )
+    return await _mark_woken(db, query)
+
+
+async def take_forgotten(
+    db: AsyncConnection, *, priority: int, silent_ms: int, limit: int
+) -> list[DueJob]:
+    """Mark and return ready jobs that were woken long ago and that nobody claimed."""
+    query = (
+        select(col(Job.id), col(Job.priority), col(Job.crashes))
+        .where(
+            in_state(JobState.QUEUED),
+            col(Job.priority) == priority,
+            col(Job.wakeup_at) <= now_ms() - silent_ms,
+            func.coalesce(col(Job.not_before), 0) <= now_ms(),
+        )
+        .order_by(col(Job.created_at), col(Job.id))
+        .limit(limit)
+    )
+    return await _mark_woken(db, query)
+
+
+async def _mark_woken(db: AsyncConnection, query: Select[Any]) -> list[DueJob]:
+    if db.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True)
+    jobs = [DueJob(row.id, row.priority, row.crashes) for row in await db.execute(query)]
+    if jobs:
+        ids = [job.id for job in jobs]
+        await db.execute(update(Job).where(col(Job.id).in_(ids)).values(wakeup_at=now_ms()))
+    return jobs
+
+
+async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[RowMapping]:
+    """Return running jobs whose lease is over, with `calling`: whether a call may be under way."""
+    calling = (
+        select(col(Attempt.job_id))
+        .where(
+            col(Attempt.job_id) == col(Job.id),
+            col(Attempt.claim_number) == col(Job.claim_number),
+            col(Attempt.status) == AttemptStatus.STARTED,
+        )
+        .exists()
+    )
+    query = (
+        select(
+            col(Job.id),
+            col(Job.priority),
+            col(Job.crashes),
+            col(Job.cancel_requested),
+            col(Job.on_unknown),
+            (col(Job.complete_by) <= now_ms()).label("overdue"),
+            calling.label("calling"),
+        )
+        .where(in_state(JobState.RUNNING), col(Job.lease_expires_at) <= now_ms())
+        .order_by(col(Job.id))
+        .limit(limit)
+    )
+    if db.dialect.name == "postgresql":
+        query = query.with_for_update(skip_locked=True, of=Job)
+    return (await db.execute(query)).mappings().all()
+
+
+async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
+    """Take jobs from owners that are gone; their calls under way become `unknown`."""
+    ids = [verdict.job_id for verdict in verdicts]
+    started = col(Attempt.status) == AttemptStatus.STARTED
+    await db.execute(
+        update(Attempt)
+        .where(col(Attempt.job_id).in_(ids), started)
+        .values(
+            status=AttemptStatus.UNKNOWN,
+            error_code="worker_lost",
+            error_message="The worker was lost during the call; whether it was billed is not known.",
+            possibly_billed=True,
+            finished_at=now_ms(),
+        )
+    )
+    rows = [
+        {
+            "at_job": verdict.job_id,
+            "state": verdict.state,
+            "reason": verdict.reason,
+            "error": verdict.error,
+        }
+        for verdict in verdicts
+    ]
+    take = (
+        update(Job)
+        .where(col(Job.id) == bindparam("at_job"), in_state(JobState.RUNNING))
+        .values(
+            owner=None, lease_expires_at=None, crashes=Job.crashes + 1, version=Job.version + 1
+        )
+    )
+    again = [row for row in rows if row["state"] == JobState.QUEUED]
+    if again:
+        await db.execute(take.values(not_before=None, wakeup_at=None), again)
+    ended = [row for row in rows if row["state"] != JobState.QUEUED]
+    if ended:
+        await db.execute(take.values(finished_at=now_ms()), ended)
+
+
+async def expire(db: AsyncConnection, *, limit: int) -> list[str]:
+    """End jobs that waited past their deadline; return their ids."""
+    late = (
+        select(col(Job.id))
+        .where(
+            in_state(*WAITING),
+            col(Job.complete_by) <= now_ms(),
+        )
+        .limit(limit)
+    )
+    if db.dialect.name == "postgresql":
+        late = late.with_for_update(skip_locked=True)
+    end = (
+        update(Job)
+        .where(
+            col(Job.id).in_(late), in_state(*WAITING)
+        )
+        .values(
+            state=JobState.EXPIRED,
+            reason=Reason.DEADLINE,
+            error={"code": "deadline", "message": "The job did not end by its complete_by time."},
+            not_before=None,
+            finished_at=now_ms(),
+            version=Job.version + 1,
+        )
+        .returning(col(Job.id))
+    )
+    return list((await db.execute(end)).scalars())
+
+
+async def calls_under_way(db: AsyncConnection) -> dict[str, list[str]]:
+    """Return the limiter operations of live claims by lane: what a limiter that lost its data needs."""
+    query = (
+        select(col(Attempt.lane), col(Attempt.job_id), col(Attempt.claim_number), col(Attempt.call))
+        .join(Job, col(Job.id) == col(Attempt.job_id))
+        .where(
+            in_state(JobState.RUNNING),
+            col(Attempt.claim_number) == col(Job.claim_number),
+            col(Attempt.status) == AttemptStatus.STARTED,
+        )
+    )
+    lanes: dict[str, list[str]] = {}
+    for row in await db.execute(query):
+        lanes.setdefault(row.lane, []).append(f"{row.job_id}:{row.claim_number}:{row.call}")
+    return lanes

@@ -1,0 +1,93 @@
+"""The states of a job, and the one table of which may follow which."""
+
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Stored state; `waiting` is not one of them: it is `queued` with a `not_before`."""
+
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class AttemptStatus(StrEnum):
+    """What became of one call to a provider."""
+
+    STARTED = "started"
+    OK = "ok"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+    INTERRUPTED = "interrupted"
+
+
+class Reason(StrEnum):
+    """Why a job waits, or why it ended as it did."""
+
+    RATE_LIMITED = "rate_limited"
+    CONCURRENCY = "concurrency"
+    BACKOFF = "backoff"
+    PROVIDER_PAUSED = "provider_paused"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    LIMITER_UNAVAILABLE = "limiter_unavailable"
+    INTERRUPTED = "interrupted"
+    RESCUED = "rescued"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    REJECTED = "rejected"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    POISON = "poison"
+    DEADLINE = "deadline"
+    CANCELLED = "cancelled"
+    INVALID_DOCUMENT = "invalid_document"
+    SCHEMA_MISMATCH = "schema_mismatch"
+    RESULT_TOO_LARGE = "result_too_large"
+    INTERNAL_ERROR = "internal_error"
+
+
+class Priority(StrEnum):
+    """How a client ranks a job."""
+
+    INTERACTIVE = "interactive"
+    STANDARD = "standard"
+    BULK = "bulk"
+
+    @property
+    def rank(self) -> int:
+        """Order for the database: 0 goes first."""
+        return list(Priority).index(self)
+
+    @classmethod
+    def of_rank(cls, rank: int) -> "Priority":
+        """Return the priority that has this rank."""
+        return list(cls)[rank]
+
+
+FINAL = frozenset(
+    {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED},
+)
+OPEN = frozenset(JobState) - FINAL
+
+FOLLOWS: dict[JobState, frozenset[JobState]] = {
+    JobState.SCHEDULED: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.EXPIRED}),
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.EXPIRED}),
+    JobState.RUNNING: FINAL | {JobState.QUEUED},
+    # Only a retry, which opens a new generation, leaves these two.
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.EXPIRED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+    JobState.COMPLETED: frozenset(),
+}
+
+
+def may_follow(current: JobState, to: JobState) -> bool:
+    """Tell whether a job may go from one state to the other."""
+    return to in FOLLOWS[current]
+
+
+def sources(to: JobState) -> list[JobState]:
+    """List the states from which one may be reached, for the WHERE clause that guards a write."""
+    return [state for state in JobState if may_follow(state, to)]

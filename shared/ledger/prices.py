@@ -1,0 +1,54 @@
+"""What a call cost: the operator's price, else the published one, in nano-dollars."""
+
+from functools import lru_cache
+
+from genai_prices import Usage as PricedUsage
+from genai_prices import calc_price
+
+from shared.inference.usage import Usage
+
+NANO = 1_000_000_000
+PER_MILLION = 1000
+"""Nano-dollars per token for a price of one dollar per million tokens."""
+
+FREE_PROVIDERS = frozenset({"sandbox", "ollama", "vllm"})
+
+
+def price_of(
+    provider: str,
+    model: str,
+    usage: Usage,
+    *,
+    own: tuple[float, float, float] | None = None,
+) -> int | None:
+    """Return the cost in nano-dollars, or None where no price is known.
+
+    `own` is the operator's price in dollars per million tokens: input, output, cached input.
+    """
+    if own is not None:
+        fresh = usage.input_tokens - usage.cached_tokens
+        amount = fresh * own[0] + usage.output_tokens * own[1] + usage.cached_tokens * own[2]
+        return round(amount * PER_MILLION)
+    if provider in FREE_PROVIDERS:
+        return 0
+    if not _is_priced(provider, model):
+        return None
+    priced = PricedUsage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cached_tokens,
+    )
+    return int(calc_price(priced, model, provider_id=_provider_id(provider)).total_price * NANO)
+
+
+def _provider_id(provider: str) -> str:
+    return {"gemini": "google", "xai": "x-ai"}.get(provider, provider)
+
+
+@lru_cache(maxsize=1024)
+def _is_priced(provider: str, model: str) -> bool:
+    try:
+        calc_price(PricedUsage(), model, provider_id=_provider_id(provider))
+    except LookupError:
+        return False
+    return True

@@ -1,0 +1,235 @@
+"""One call: limiter, attempt row, provider, settle. In this order, and nothing between."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from shared.clock import now_ms
+from shared.failpoints import failpoint
+from shared.inference.request import InferenceRequest, Operation
+from shared.inference.response import InferenceResponse
+from shared.inference.usage import Usage
+from shared.jobs.claims import AttemptEnd, AttemptStart, Standing
+from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of
+from shared.jobs.transitions import AttemptStatus, Reason
+from shared.limiter.buckets import Cost, Outcome
+from shared.limiter.estimate import estimate
+from shared.limiter.limiter import Denied, Reservation
+from shared.providers.errors import Overloaded, ProviderError, RateLimited, Timeout
+from shared.routing.model import Target, targets
+from workers.attempt.hold import Hold
+from workers.attempt.prepare import Work
+from workers.attempt.stream import read_stream
+from workers.resources import WorkerResources
+
+LEASE_MARGIN_S = 60.0
+
+
+class MustWait(Exception):
+    """No target admits the call now: the job goes back to the queue, nothing was used up."""
+
+    def __init__(self, reason: Reason, delay_ms: int, lane: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.delay_ms = delay_ms
+        self.lane = lane
+
+
+class ClaimLost(Exception):
+    """Before the send the lease was lost or the job cancelled: nothing was sent."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__(standing)
+        self.standing = standing
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    target: Target
+    reservation: Reservation
+    waited_ms: int
+
+
+async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceResponse:
+    """Make one call and append its end to `hold.calls`, however it ends.
+
+    Raises:
+        MustWait: the limiter has no room.
+        ClaimLost: the job is no longer ours to send.
+        ProviderError: the call failed; the lane's limiter knows already.
+    """
+    admission = await _admit(hold, work, resources)
+    number = len(hold.calls) + 1
+    start = AttemptStart(
+        job=hold.job,
+        call=number,
+        deployment=admission.target.deployment.name,
+        lane=admission.target.lane_key,
+        limiter_wait_ms=admission.waited_ms,
+    )
+    failpoint("after_acquire")
+    try:
+        standing = await resources.journal.start(start)
+    except BaseException:
+        # The row may have been written all the same: say that nothing was sent.
+        hold.calls.append(AttemptEnd(number, AttemptStatus.INTERRUPTED))
+        await resources.limiter.release(admission.reservation)
+        raise
+    if standing is not Standing.HELD:
+        await resources.limiter.release(admission.reservation)
+        raise ClaimLost(standing)
+    failpoint("after_attempt_row")
+    return await _send(hold, work, admission, number, resources)
+
+
+async def _admit(hold: Hold, work: Work, resources: WorkerResources) -> _Admission:
+    began = monotonic()
+    job = hold.job
+    cost = estimate(work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+    denials: list[tuple[Denied, Target]] = []
+    for target in targets(resources.catalog.resolve(job.model)):
+        hold.lane = target.lane_key
+        operation = f"{job.id}:{job.claim_number}:{len(hold.calls) + 1}"
+        answer = await resources.limiter.acquire(
+            lane_of(target), operation, cost, lease_ttl_s=_total_s(target, resources) + LEASE_MARGIN_S
+        )
+        if isinstance(answer, Reservation):
+            return _Admission(target, answer, round((monotonic() - began) * 1000))
+        denials.append((answer, target))
+    raise _soonest(denials)
+
+
+def _soonest(denials: Sequence[tuple[Denied, Target]]) -> MustWait:
+    denied, target = min(denials, key=lambda pair: pair[0].retry_at)
+    reason = {
+        "pause": Reason.PROVIDER_PAUSED,
+        "concurrency": Reason.CONCURRENCY,
+        "redis": Reason.LIMITER_UNAVAILABLE,
+    }.get(denied.bucket, Reason.RATE_LIMITED)
+    return MustWait(reason, max(1, denied.retry_at - now_ms()), target.lane_key)
+
+
+async def _send(
+    hold: Hold, work: Work, admission: _Admission, number: int, resources: WorkerResources
+) -> InferenceResponse:
+    began = monotonic()
+    target = admission.target
+    request = InferenceRequest(work.operation, target.deployment.model, work.body)
+    try:
+        async with asyncio.timeout(hold.job.time_left_ms / 1000):
+            response = await _perform(request, work, target, resources)
+    except ProviderError as error:
+        await _failed(hold, error, admission, number, began, resources)
+        raise
+    except TimeoutError as late:
+        error = Timeout("The job's deadline came during the call.", provider=target.deployment.provider)
+        await _failed(hold, error, admission, number, began, resources)
+        raise error from late
+    except BaseException:
+        # We close the call: what the provider did until then is not known.
+        hold.calls.append(_interrupted(number, began))
+        await resources.limiter.settle(admission.reservation, None, outcome=Outcome.FAILED)
+        raise
+    failpoint("after_response")
+    hold.calls.append(_succeeded(number, response, target, began, resources))
+    await _settle(admission, response, resources)
+    failpoint("after_settle")
+    return response
+
+
+async def _perform(
+    request: InferenceRequest, work: Work, target: Target, resources: WorkerResources
+) -> InferenceResponse:
+    provider = resources.providers.get(target)
+    if request.operation is Operation.EMBEDDINGS:
+        return await provider.embed(request)
+    if work.streams:
+        return await read_stream(provider.stream(request))
+    return await provider.generate(request)
+
+
+async def _settle(
+    admission: _Admission, response: InferenceResponse, resources: WorkerResources
+) -> None:
+    usage = response.usage
+    actual = usage and Cost(1, usage.input_tokens, usage.output_tokens)
+    await resources.limiter.settle(admission.reservation, actual, outcome=Outcome.OK)
+    if response.feedback is not None:
+        await resources.limiter.observe(lane_of(admission.target), response.feedback)
+
+
+async def _failed(
+    hold: Hold,
+    error: ProviderError,
+    admission: _Admission,
+    number: int,
+    began: float,
+    resources: WorkerResources,
+) -> None:
+    hold.calls.append(_error_end(number, error, admission.target, began, resources))
+    if not error.sent:
+        await resources.limiter.release(admission.reservation)
+        return
+    loaded = isinstance(error, RateLimited | Overloaded | Timeout)
+    usage = error.usage
+    refused = error.status is not None and not error.possibly_billed
+    actual = Cost(1, usage.input_tokens, usage.output_tokens) if usage else None
+    if actual is None and refused:
+        actual = Cost(1, 0, 0)
+    outcome = Outcome.OVERLOADED if loaded else Outcome.FAILED
+    await resources.limiter.settle(admission.reservation, actual, outcome=outcome)
+
+
+def _total_s(target: Target, resources: WorkerResources) -> float:
+    return target.deployment.timeout_s or resources.settings.attempt_timeout_s
+
+
+def _elapsed_ms(began: float) -> int:
+    return round((monotonic() - began) * 1000)
+
+
+def _cost(usage: Usage | None, target: Target, resources: WorkerResources) -> int | None:
+    return None if usage is None else resources.cost_of(target, usage)
+
+
+def _succeeded(
+    number: int, response: InferenceResponse, target: Target, began: float, resources: WorkerResources
+) -> AttemptEnd:
+    return AttemptEnd(
+        call=number,
+        status=AttemptStatus.OK,
+        http_status=response.status_code,
+        usage=response.usage,
+        cost_nanousd=_cost(response.usage, target, resources),
+        first_token_ms=response.first_token_ms,
+        total_ms=_elapsed_ms(began),
+    )
+
+
+def _error_end(
+    number: int, error: ProviderError, target: Target, began: float, resources: WorkerResources
+) -> AttemptEnd:
+    unknown = error.possibly_billed and error.usage is None
+    return AttemptEnd(
+        call=number,
+        status=AttemptStatus.UNKNOWN if unknown else AttemptStatus.ERROR,
+        http_status=error.status,
+        error_code=error.code,
+        error_message=error.message,
+        usage=error.usage,
+        cost_nanousd=_cost(error.usage, target, resources),
+        total_ms=_elapsed_ms(began),
+        possibly_billed=error.possibly_billed,
+    )
+
+
+def _interrupted(number: int, began: float) -> AttemptEnd:
+    return AttemptEnd(
+        call=number,
+        status=AttemptStatus.INTERRUPTED,
+        error_code="interrupted",
+        error_message="Penstock closed the call before it was answered.",
+        total_ms=_elapsed_ms(began),
+        possibly_billed=True,
+    )

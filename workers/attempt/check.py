@@ -1,0 +1,72 @@
+"""Checking a document's answer against its schema, with one round of repair."""
+
+from dataclasses import dataclass, replace
+
+import orjson
+from pydantic import JsonValue
+
+from shared.documents.prompt import repair_body
+from shared.documents.schema import parse_answer, problems
+from shared.inference.response import InferenceResponse
+from shared.jobs.transitions import Reason
+from workers.attempt.hold import Hold
+from workers.attempt.prepare import Document, Unworkable, Work
+
+SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer, the value in it, and what is wrong with that (empty when nothing is)."""
+
+    answer: InferenceResponse
+    text: str
+    value: JsonValue
+    mended: bool
+    problems: list[str]
+
+    def response(self, document: Document, hold: Hold, *, repaired: bool) -> InferenceResponse:
+        """Return the result that the client gets in place of the chat completion."""
+        extraction = document.extraction
+        warnings: list[JsonValue] = list(extraction.warnings)
+        if self.mended:
+            warnings.append("The model's answer was not valid JSON; its form was mended.")
+        body = {
+            "object": "document.result",
+            "data": self.value,
+            "document": {
+                "filename": document.filename,
+                "mime_type": extraction.mime_type,
+                "pages": extraction.pages,
+                "text_chars": len(extraction.text),
+                "warnings": warnings,
+            },
+            "model": hold.job.model,
+            "repaired": repaired,
+        }
+        return replace(self.answer, body=orjson.dumps(body))
+
+
+def document_answer(answer: InferenceResponse, document: Document) -> Checked:
+    """Parse the answer's text and compare it with the schema."""
+    choice = orjson.loads(answer.body)["choices"][0]
+    message = choice.get("message") or {}
+    text = message.get("content") or ""
+    if not text.strip():
+        why = message.get("refusal") or f"finish_reason {choice.get('finish_reason')}"
+        return Checked(answer, text, None, mended=False, problems=[f"The answer is empty ({why})."])
+    value, mended = parse_answer(text)
+    return Checked(answer, text, value, mended=mended, problems=problems(document.schema, value))
+
+
+def repair(work: Work, checked: Checked) -> Work:
+    """Return the same work, asked again with what was wrong."""
+    body = repair_body(work.body, answer=checked.text, problems=checked.problems)
+    return replace(work, body=body)
+
+
+def mismatch(checked: Checked) -> Unworkable:
+    """Return the error of a job whose answer did not meet the schema after the repair either."""
+    shown = "; ".join(checked.problems[:SHOWN_PROBLEMS])
+    message = f"The model's answer does not match the schema, after one repair round either: {shown}"
+    return Unworkable(Reason.SCHEMA_MISMATCH, "schema_mismatch", message)

@@ -1,0 +1,112 @@
+"""How a job leaves a worker's hands: the value that one transaction of the journal writes."""
+
+from typing import Any
+
+import orjson
+
+from shared.inference.response import InferenceResponse
+from shared.jobs.claims import AttemptEnd, ClaimEnd, Result
+from shared.jobs.draft import OnUnknown
+from shared.jobs.transitions import JobState, Reason
+from shared.providers.errors import ProviderError
+from workers.attempt.hold import Hold, Stop
+from workers.attempt.prepare import Unworkable
+from workers.attempt.retry import Decision, GiveUp, Retry
+from workers.resources import WorkerResources
+
+SNIPPET = 2000
+
+
+async def completed(
+    hold: Hold, answer: InferenceResponse, resources: WorkerResources
+) -> ClaimEnd:
+    """End with the provider's answer; a large one goes to the blob store first."""
+    result = Result(answer.status_code, answer.body)
+    if len(answer.body) > resources.settings.inline_bytes:
+        job = hold.job
+        # The claim is part of the name: a late writer must not touch the winner's blob.
+        key = f"results/{job.id}/{job.generation}-{job.claim_number}.json"
+        await resources.blobs.put(key, answer.body)
+        result = Result(answer.status_code, None, key)
+    return _end(hold, JobState.COMPLETED, result=result)
+
+
+def waits(hold: Hold, reason: Reason, delay_ms: int, *, lane: str | None) -> ClaimEnd:
+    """Go back to the queue until there is room: no attempt is used up."""
+    return _end(hold, JobState.QUEUED, reason, delay_ms=delay_ms, lane=lane, error=hold.job.error)
+
+
+def unworkable(hold: Hold, error: Unworkable) -> ClaimEnd:
+    """End with the job's own error."""
+    return _end(hold, JobState.FAILED, error.reason, error=_error(error.code, error.message))
+
+
+def after_failure(hold: Hold, error: ProviderError, decision: Decision) -> ClaimEnd:
+    """Go on as `decide` said."""
+    shown = _provider_error(error)
+    if isinstance(decision, GiveUp):
+        state = JobState.EXPIRED if decision.reason is Reason.DEADLINE else JobState.FAILED
+        result = _provider_answer(error)
+        return _end(hold, state, decision.reason, error=shown, failed=True, result=result)
+    return _end(
+        hold,
+        JobState.QUEUED,
+        decision.reason,
+        delay_ms=round(decision.delay_s * 1000),
+        failed=isinstance(decision, Retry),
+        waited=not isinstance(decision, Retry),
+        lane=hold.lane,
+        error=shown,
+    )
+
+
+def stopped(hold: Hold) -> ClaimEnd | None:
+    """End a call that we closed: cancelled by its owner, or interrupted by our shutdown."""
+    if hold.stop is Stop.CANCELLED:
+        error = _error("cancelled", "The job was cancelled by its owner.")
+        return _end(hold, JobState.CANCELLED, Reason.CANCELLED, error=error)
+    if hold.stop is Stop.LOST:
+        return _end(hold, JobState.QUEUED) if hold.calls else None
+    billed = any(attempt.possibly_billed for attempt in hold.calls)
+    if billed and hold.job.on_unknown == OnUnknown.FAIL:
+        message = "The worker was shut down during the call; on_unknown=fail forbids another one."
+        return _end(
+            hold, JobState.FAILED, Reason.UNKNOWN_OUTCOME, error=_error("unknown_outcome", message)
+        )
+    return _end(hold, JobState.QUEUED, Reason.INTERRUPTED, delay_ms=0, error=hold.job.error)
+
+
+def crashed(hold: Hold) -> ClaimEnd:
+    """End a job over which our own code stumbled."""
+    message = "An internal error ended this job. Its operators find it in the logs by the job's id."
+    return _end(hold, JobState.FAILED, Reason.INTERNAL_ERROR, error=_error("internal_error", message))
+
+
+def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any) -> ClaimEnd:
+    attempts: list[AttemptEnd] = hold.calls
+    return ClaimEnd(job=hold.job, state=state, reason=reason, attempts=tuple(attempts), **rest)
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message}
+
+
+def _provider_error(error: ProviderError) -> dict[str, Any]:
+    shown: dict[str, Any] = _error(error.code, error.message)
+    shown["provider"] = error.provider
+    if error.status is not None:
+        shown["http_status"] = error.status
+    if error.body:
+        shown["snippet"] = error.body[:SNIPPET].decode("utf-8", "replace").replace("\x00", "")
+    return shown
+
+
+def _provider_answer(error: ProviderError) -> Result | None:
+    # A provider's refusal is an answer too: its client may want to read it as it was.
+    if error.status is None or error.status < 400 or not error.body:  # noqa: PLR2004
+        return None
+    try:
+        orjson.loads(error.body)
+    except orjson.JSONDecodeError:
+        return None
+    return Result(error.status, error.body)

@@ -1,0 +1,111 @@
+"""From the stored body to what is asked of a model: documents become text here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from pydantic import JsonValue
+
+from shared.documents.extract import Extraction, ExtractionError
+from shared.documents.prompt import extraction_body
+from shared.files import store as file_store
+from shared.inference.request import Operation
+from shared.jobs.claims import ClaimedJob
+from shared.jobs.draft import Endpoint
+from shared.jobs.transitions import Reason
+from workers.resources import WorkerResources
+
+CHARS_PER_TOKEN = 3
+
+
+class Unworkable(Exception):
+    """The job cannot be done as it is; its own error, and nobody else's trouble."""
+
+    def __init__(self, reason: Reason, code: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The document behind a `/v1/documents` job, and the schema that its answer must meet."""
+
+    filename: str
+    schema: dict[str, JsonValue]
+    extraction: Extraction
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be asked: an OpenAI-dialect body, and where it came from."""
+
+    operation: Operation
+    body: dict[str, JsonValue]
+    document: Document | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Tell whether the client asked for a stream, so that the worker reads one."""
+        return self.operation is Operation.CHAT and self.body.get("stream") is True
+
+
+async def prepare(job: ClaimedJob, resources: WorkerResources) -> Work:
+    """Load the body; extract the document's text if there is one.
+
+    Raises:
+        Unworkable: the document is gone, broken, encrypted, empty or too long.
+    """
+    raw = await resources.blobs.get(job.blob) if job.blob else job.body
+    body = orjson.loads(raw or b"{}")
+    if job.endpoint == Endpoint.EMBEDDINGS:
+        return Work(Operation.EMBEDDINGS, body)
+    if job.endpoint == Endpoint.DOCUMENTS:
+        return await _document_work(job, body, resources)
+    return Work(Operation.CHAT, body)
+
+
+async def _document_work(
+    job: ClaimedJob, body: dict[str, JsonValue], resources: WorkerResources
+) -> Work:
+    async with resources.database.reading() as db:
+        file = await file_store.get(db, job.tenant_id, str(body["file_id"]))
+    if file is None:
+        message = f"The file {body['file_id']} was deleted before the job ran."
+        raise Unworkable(Reason.INVALID_DOCUMENT, "file_not_found", message)
+    try:
+        async with resources.blobs.local_path(file.blob) as path:
+            extraction = await _extract(path, file.filename, file.content_type, resources)
+    except ExtractionError as error:
+        raise Unworkable(Reason.INVALID_DOCUMENT, error.code, error.message) from error
+    _refuse_too_long(extraction, resources.context_chars(job.model))
+    schema = body["schema"]
+    if not isinstance(schema, dict):
+        raise Unworkable(Reason.REJECTED, "invalid_schema", "`schema` is not a JSON object.")
+    chat = extraction_body(
+        model=job.model,
+        text=extraction.text,
+        filename=file.filename,
+        instructions=str(body.get("instructions") or ""),
+        schema=schema,
+    )
+    return Work(Operation.CHAT, chat, Document(file.filename, schema, extraction))
+
+
+async def _extract(
+    path: Path, filename: str, content_type: str | None, resources: WorkerResources
+) -> Extraction:
+    return await resources.extractor.extract(path, filename=filename, content_type=content_type)
+
+
+def _refuse_too_long(extraction: Extraction, limit: int) -> None:
+    size = len(extraction.text)
+    if size <= limit:
+        return
+    message = (
+        f"The document has {size} characters of text (about {size // CHARS_PER_TOKEN} tokens); the"
+        f" model takes at most {limit} (about {limit // CHARS_PER_TOKEN} tokens). Split it, or name a"
+        " model with a larger window."
+    )
+    raise Unworkable(Reason.INVALID_DOCUMENT, "document_too_long", message)

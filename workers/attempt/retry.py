@@ -1,0 +1,104 @@
+"""What to do after a failed call: one pure function, one budget, one deadline."""
+
+import random
+from dataclasses import dataclass
+
+from shared.jobs.claims import ClaimedJob
+from shared.jobs.draft import OnUnknown
+from shared.jobs.transitions import Reason
+from shared.providers.errors import (
+    AuthFailed,
+    Malformed,
+    Overloaded,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    ResultTooLarge,
+)
+
+QUOTA_PAUSE_S = 300.0
+AUTH_PAUSE_S = 30.0
+MALFORMED_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Full jitter: a random time up to `base_s` × 2ⁿ, at most `cap_s` seconds."""
+
+    base_s: float
+    cap_s: float
+
+    def delay_s(self, count: int, chance: float) -> float:
+        """Return the delay before try `count` + 1; `chance` is a random number in 0..1."""
+        return chance * min(self.cap_s, self.base_s * 2.0 ** min(count, 32))
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Call again after a delay: the failure used an attempt."""
+
+    delay_s: float
+    reason: Reason = Reason.BACKOFF
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Call again after a delay: nothing was used up. `pause_s` holds back the whole lane."""
+
+    delay_s: float
+    reason: Reason
+    pause_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The job ends here. `pause_s` holds back the lane for others all the same."""
+
+    reason: Reason
+    pause_s: float | None = None
+
+
+Decision = Retry | Wait | GiveUp
+
+
+def decide(
+    error: ProviderError, job: ClaimedJob, backoff: Backoff, *, chance: float | None = None
+) -> Decision:
+    """Decide from the failure and the job's budget; `chance` fixes the jitter for tests."""
+    chance = random.random() if chance is None else chance  # noqa: S311  jitter, not a secret
+    if isinstance(error, ResultTooLarge):
+        return GiveUp(Reason.RESULT_TOO_LARGE)
+    if not error.transient:
+        return GiveUp(Reason.REJECTED, AUTH_PAUSE_S if isinstance(error, AuthFailed) else None)
+    decision = (
+        _retry(error, job, backoff, chance)
+        if error.consumes_attempt
+        else _wait(error, job, backoff, chance)
+    )
+    if not isinstance(decision, GiveUp) and decision.delay_s * 1000 >= job.time_left_ms:
+        return GiveUp(Reason.DEADLINE)
+    return decision
+
+
+def _retry(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float) -> Decision:
+    if error.possibly_billed and job.on_unknown == OnUnknown.FAIL:
+        return GiveUp(Reason.UNKNOWN_OUTCOME)
+    tries = min(job.max_attempts, MALFORMED_TRIES) if isinstance(error, Malformed) else job.max_attempts
+    if job.failures + 1 >= tries:
+        return GiveUp(Reason.ATTEMPTS_EXHAUSTED)
+    return Retry(max(error.retry_after_s or 0.0, backoff.delay_s(job.failures, chance)))
+
+
+def _wait(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float) -> Decision:
+    if isinstance(error, QuotaExhausted):
+        pause = error.retry_after_s or QUOTA_PAUSE_S
+        return Wait(pause, Reason.QUOTA_EXHAUSTED, pause)
+    # Waits start at half a second at least: a provider without a header must not be hammered.
+    own = max(backoff.base_s / 2, backoff.delay_s(job.waits, chance))
+    if isinstance(error, RateLimited):
+        pause = error.retry_after_s or own
+        return Wait(pause, Reason.RATE_LIMITED, pause)
+    if isinstance(error, Overloaded):
+        pause = error.retry_after_s or own
+        return Wait(pause, Reason.PROVIDER_PAUSED, pause)
+    return Wait(error.retry_after_s or own, Reason.BACKOFF)

@@ -1,0 +1,139 @@
+"""The consuming broker: it takes from a queue only what the runner has room for, and wakes at the doorbell."""
+
+import threading
+from collections.abc import Iterable
+from time import monotonic
+from typing import Any, Protocol
+
+import redis
+import structlog
+from dramatiq import Consumer, MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+
+from shared.enqueue import DOORBELL, HEARTBEAT_MS, MAINTENANCE_CHANCE, QueueName, connect
+
+log = structlog.get_logger()
+
+PREFETCH = 4
+"""Messages of a queue in hand at once: each is a slice, and is soon acknowledged."""
+IDLE_POLL_S = 1.0
+FULL_POLL_S = 0.02
+
+
+class Gate(Protocol):
+    """What the broker asks before it fetches."""
+
+    def open_for(self, queue: str) -> bool:
+        """Tell whether there is room for another slice of this queue."""
+        ...
+
+
+class GatedBroker(RedisBroker):
+    """A Redis broker whose consumers obey a gate."""
+
+    def __init__(self, redis_url: str, *, gate: Gate, middleware: list[Any]) -> None:
+        super().__init__(
+            client=connect(redis_url),
+            middleware=middleware,
+            heartbeat_timeout=HEARTBEAT_MS,
+            maintenance_chance=MAINTENANCE_CHANCE,
+        )
+        self._gate = gate
+        self.polled_at = monotonic()
+        self.doorbell = Doorbell(redis_url)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Return a consumer; Dramatiq's delay queues are never used and only kept alive."""
+        if queue_name not in set(QueueName):
+            return super().consume(queue_name, prefetch=1, timeout=timeout)
+        inner = super().consume(queue_name, prefetch=PREFETCH, timeout=1)
+        return _GatedConsumer(inner, queue_name, self, self._gate)
+
+
+class _GatedConsumer(Consumer):
+    def __init__(self, inner: Any, queue: str, broker: GatedBroker, gate: Gate) -> None:
+        self._inner = inner
+        self._queue = queue
+        self._broker = broker
+        self._gate = gate
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._inner.message_cache and not self._gate.open_for(self._queue):
+            # Idle on purpose: that counts as alive.
+            self._broker.polled_at = monotonic()
+            threading.Event().wait(FULL_POLL_S)
+            return None
+        rung = self._broker.doorbell.rung(self._queue)
+        message: MessageProxy | None = next(self._inner)
+        self._broker.polled_at = monotonic()
+        if message is None:
+            self._broker.doorbell.wait(self._queue, since=rung, timeout_s=IDLE_POLL_S)
+        return message
+
+    def ack(self, message: MessageProxy) -> None:
+        self._inner.ack(message)
+
+    def nack(self, message: MessageProxy) -> None:
+        self._inner.nack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        self._inner.requeue(messages)
+
+    def close(self) -> None:
+        # What was prefetched and not handed out goes back for others to take at once.
+        held = []
+        while self._inner.message_cache:
+            held.append(next(self._inner))
+        self._inner.requeue(held)
+        self._inner.close()
+
+
+class Doorbell:
+    """Counts the rings of each queue, so that an idle consumer wakes in a millisecond."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = connect(redis_url)
+        self._rings: dict[str, int] = {}
+        self._changed = threading.Condition()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._closed.set()
+
+    def rung(self, queue: str) -> int:
+        """Return how often the bell of a queue has rung."""
+        return self._rings.get(queue, 0)
+
+    def wait(self, queue: str, *, since: int, timeout_s: float) -> None:
+        """Wait until the bell rings after `since`, or the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.rung(queue) != since, timeout_s)
+
+    def _listen(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._subscribe()
+            except (redis.RedisError, OSError) as error:
+                log.warning("doorbell.disconnected", error=str(error))
+                self._closed.wait(1.0)
+
+    def _subscribe(self) -> None:
+        with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            pubsub.subscribe(DOORBELL)
+            self._ring(QueueName)
+            while not self._closed.is_set():
+                message = pubsub.get_message(timeout=1.0)
+                if message is not None:
+                    self._ring(message["data"].decode().split(","))
+
+    def _ring(self, queues: Iterable[str]) -> None:
+        with self._changed:
+            for queue in queues:
+                self._rings[queue] = self._rings.get(queue, 0) + 1
+            self._changed.notify_all()

@@ -1,0 +1,73 @@
+"""All that a worker writes, in order and in groups: attempt rows before the sends, ends after them."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.database import Database, on_commit
+from shared.events.notices import Channel, notify
+from shared.failpoints import failpoint
+from shared.group_commit import GroupCommit
+from shared.jobs import claim_store
+from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
+from shared.jobs.transitions import FINAL
+
+Entry = AttemptStart | ClaimEnd
+
+PATIENCE_S = 60.0
+"""How long a result waits for a database that is away; after that the job is left to be rescued."""
+
+
+class Journal:
+    """One per worker process; every write passes the fence."""
+
+    def __init__(self, database: Database, redis: Redis, *, owner: str) -> None:
+        self._owner = owner
+        self._redis = redis
+        self._group: GroupCommit[Entry, Standing] = GroupCommit(
+            database, self._write, linger_s=0.01, patience_s=PATIENCE_S
+        )
+        self._notices: set[asyncio.Task[None]] = set()
+
+    async def start(self, start: AttemptStart) -> Standing:
+        """Write an attempt row, unless the claim is lost or the job cancelled: then do not send."""
+        return await self._group.add(start)
+
+    async def end(self, end: ClaimEnd) -> bool:
+        """Write how a claim ended; False when it was lost, and then only its cost is kept."""
+        return await self._group.add(end) is not Standing.LOST
+
+    async def close(self) -> None:
+        """Write what is pending."""
+        await self._group.close()
+        await asyncio.gather(*self._notices)
+
+    async def _write(self, db: AsyncConnection, entries: Sequence[Entry]) -> Sequence[Standing]:
+        held = await claim_store.fence(db, [entry.job for entry in entries], owner=self._owner)
+        starts, ends = _sorted(entries)
+        sendable = [start for start in starts if held.get(start.job.id) is Standing.HELD]
+        if sendable:
+            await claim_store.start_attempts(db, sendable, self._owner)
+        if ends:
+            mine = [end for end in ends if end.job.id in held]
+            await claim_store.end_attempts(db, ends, set(held))
+            await claim_store.end_claims(db, mine)
+            finals = [end.job.id for end in mine if end.state in FINAL]
+            on_commit(db, partial(self._ended, finals))
+            failpoint("before_result_commit")
+        return [held.get(entry.job.id, Standing.LOST) for entry in entries]
+
+    def _ended(self, ids: Sequence[str]) -> None:
+        failpoint("after_result_commit")
+        task = asyncio.create_task(notify(self._redis, Channel.ENDED, ids))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
+
+
+def _sorted(entries: Sequence[Entry]) -> tuple[list[AttemptStart], list[ClaimEnd]]:
+    starts = [entry for entry in entries if isinstance(entry, AttemptStart)]
+    ends = [entry for entry in entries if isinstance(entry, ClaimEnd)]
+    return starts, ends

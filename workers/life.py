@@ -1,0 +1,45 @@
+"""Signs of life: what readiness and `penstock doctor` know of the workers."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from shared.database import UNAVAILABLE
+from shared.processes import store
+from shared.processes.store import Life
+from workers.resources import WorkerResources
+
+log = structlog.get_logger()
+
+EVERY_S = 5.0
+
+
+class LifeSigns:
+    """Writes what `describe` says every few seconds."""
+
+    def __init__(self, resources: WorkerResources, describe: Callable[[], Life]) -> None:
+        self._resources = resources
+        self._describe = describe
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin at once."""
+        self._task = asyncio.create_task(self._run(), name="life-signs")
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                async with self._resources.database.transaction() as db:
+                    await store.record_life(db, self._describe())
+            except UNAVAILABLE as error:
+                log.warning("life.not_recorded", error=str(error))
+            await asyncio.sleep(EVERY_S)

@@ -1,0 +1,24 @@
+"""What `dramatiq workers.main` loads: the broker with its one middleware, and the actor."""
+
+import dramatiq
+
+from shared import failpoints
+from shared.settings import Settings
+from shared.telemetry import logs
+from workers import jobs
+from workers.broker import GatedBroker
+from workers.process import WorkerProcess
+
+
+def build(settings: Settings) -> GatedBroker:
+    """Return the broker of a worker process, ready for Dramatiq to run."""
+    logs.configure(settings.log_level, settings.log_format)
+    failpoints.arm(settings.failpoint)
+    process = WorkerProcess(settings)
+    # None of Dramatiq's own middleware: retries, time limits and delays are the database's business.
+    broker = GatedBroker(settings.redis_url, gate=process, middleware=[process])
+    jobs.declare(broker, process)
+    return broker
+
+
+dramatiq.set_broker(build(Settings()))

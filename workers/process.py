@@ -1,0 +1,121 @@
+"""One worker process: opens the resources on the runner's loop, and drains them at the end."""
+
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from time import monotonic
+from typing import override
+
+import dramatiq
+import structlog
+from dramatiq.middleware import Middleware, MiddlewareError
+
+from shared.enqueue import QueueName, Wakeup
+from shared.events.notices import Channel, Listener
+from shared.processes import store
+from shared.processes.store import Life
+from shared.settings import Settings
+from workers.attempt.hold import Stop
+from workers.broker import GatedBroker
+from workers.life import LifeSigns
+from workers.loop_thread import LoopThread
+from workers.resources import WorkerResources, open_worker_resources
+from workers.runner import Runner
+
+log = structlog.get_logger()
+
+OPEN_TIMEOUT_S = 60
+
+
+class CannotStart(MiddlewareError):
+    """The process must not come up half: Dramatiq lets this error through and ends it."""
+
+
+class WorkerProcess(Middleware):
+    """The middleware that owns the event loop; also the gate of the broker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._loop = LoopThread(stuck_after_s=settings.watchdog_s)
+        self._stack = AsyncExitStack()
+        self._runner: Runner | None = None
+        self._resources: WorkerResources | None = None
+        self._broker: GatedBroker | None = None
+
+    def open_for(self, queue: str) -> bool:
+        """Tell the broker whether the runner has room for another slice of this queue."""
+        runner = self._runner
+        return runner is not None and runner.has_room(interactive=queue == QueueName.INTERACTIVE)
+
+    def take(self, ids: Sequence[str], *, interactive: bool, suspect: bool) -> bool:
+        """Hand a slice to the runner and wait until it is claimed; False when we are draining."""
+        runner = self._runner
+        if runner is None or runner.draining:
+            return False
+        if suspect:
+            self._loop.submit(runner.take_suspects(ids)).result()
+            return True
+        return self._loop.submit(runner.take(ids, interactive=interactive)).result()
+
+    def pass_on(self, wakeup: Wakeup) -> None:
+        """Publish a wake-up again, for another worker."""
+        if self._resources is not None:
+            self._loop.submit(self._resources.shared.enqueuer.publish([wakeup])).result()
+
+    @override
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if not isinstance(broker, GatedBroker):
+            message = "the worker needs its own broker"
+            raise CannotStart(message)
+        self._broker = broker
+        broker.doorbell.start()
+        self._loop.start()
+        try:
+            self._loop.submit(self._open(broker)).result(OPEN_TIMEOUT_S)
+        except Exception as error:
+            raise CannotStart(str(error)) from error
+
+    @override
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if self._runner is not None:
+            self._loop.submit(self._runner.drain(self._settings.drain_s)).result()
+
+    @override
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        if self._broker is not None:
+            self._broker.doorbell.close()
+        self._loop.submit(self._close()).result()
+        self._loop.stop()
+
+    async def _open(self, broker: GatedBroker) -> None:
+        resources = await self._stack.enter_async_context(open_worker_resources(self._settings))
+        runner = Runner(resources)
+        listener = Listener(
+            resources.shared.redis, Channel.CANCEL, lambda ids: runner.stop(ids, Stop.CANCELLED)
+        )
+        signs = LifeSigns(resources, lambda: self._life(resources, runner, broker))
+        runner.start()
+        listener.start()
+        signs.start()
+        self._stack.push_async_callback(listener.close)
+        self._stack.push_async_callback(signs.close)
+        self._resources, self._runner = resources, runner
+        log.info("worker.started", owner=resources.owner)
+
+    async def _close(self) -> None:
+        if self._resources is not None:
+            async with self._resources.database.transaction() as db:
+                await store.bid_farewell(db, self._resources.owner)
+        await self._stack.aclose()
+        log.info("worker.stopped")
+
+    def _life(self, resources: WorkerResources, runner: Runner, broker: GatedBroker) -> Life:
+        return Life(
+            owner=resources.owner,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            silent_ms=round((monotonic() - broker.polled_at) * 1000),
+            in_flight=runner.in_flight,
+            draining=runner.draining,
+        )

@@ -1,0 +1,111 @@
+"""What a worker process opens beyond the shared resources: limiter, providers, extractor, journal."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from shared.database import Database
+from shared.documents.extract import ExtractionLimits, Extractor
+from shared.files.blobs import BlobStore
+from shared.inference.usage import Usage
+from shared.jobs.lanes import lane_of
+from shared.ledger.prices import price_of
+from shared.limiter.buckets import Lane
+from shared.limiter.limiter import Limiter
+from shared.resources import Resources, open_resources
+from shared.routing.catalog import Catalog
+from shared.routing.model import Target, targets
+from shared.settings import Settings
+from shared.telemetry.metrics import WorkerMetrics
+from workers.attempt.retry import Backoff
+from workers.journal import Journal
+from workers.provider_pool import ProviderPool
+
+CHARS_PER_TOKEN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResources:
+    """One per worker process; `owner` names this boot of it and no other."""
+
+    shared: Resources
+    owner: str
+    limiter: Limiter
+    providers: ProviderPool
+    extractor: Extractor
+    journal: Journal
+    backoff: Backoff
+    metrics: WorkerMetrics
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the process was started with."""
+        return self.shared.settings
+
+    @property
+    def database(self) -> Database:
+        """The truth."""
+        return self.shared.database
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Where large bodies and files lie."""
+        return self.shared.blobs
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where models can be had."""
+        return self.shared.catalog
+
+    def lane(self, model: str, lane_key: str) -> Lane | None:
+        """Return the lane that a stored key names, None if it is no longer configured."""
+        target = self.catalog.target_of(model, lane_key)
+        return target and lane_of(target)
+
+    def cost_of(self, target: Target, usage: Usage) -> int | None:
+        """Return what a call cost, in nano-dollars; None where no price is known."""
+        deployment = target.deployment
+        own = deployment.price
+        prices = own and (own.input_usd, own.output_usd, own.cached_usd)
+        return price_of(deployment.provider, deployment.model, usage, own=prices)
+
+    def context_chars(self, model: str) -> int:
+        """Return how much text a document may have for a model, in characters."""
+        most = self.settings.max_document_chars
+        windows = [each.deployment.context_tokens for each in targets(self.catalog.resolve(model))]
+        known = [window * CHARS_PER_TOKEN for window in windows if window is not None]
+        return min([most, *known])
+
+
+@asynccontextmanager
+async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResources]:
+    """Open everything; on leaving, write what the journal still holds before the rest closes."""
+    owner = f"worker-{uuid.uuid4().hex}"
+    async with open_resources(settings) as shared:
+        journal = Journal(shared.database, shared.redis, owner=owner)
+        providers = ProviderPool(settings)
+        extractor = Extractor(
+            ExtractionLimits(
+                timeout_s=settings.extraction_timeout_s,
+                memory_bytes=settings.extraction_memory_bytes,
+                max_input_bytes=settings.max_document_bytes,
+            )
+        )
+        limiter = Limiter(shared.redis)
+        try:
+            yield WorkerResources(
+                shared=shared,
+                owner=owner,
+                limiter=limiter,
+                providers=providers,
+                extractor=extractor,
+                journal=journal,
+                backoff=Backoff(settings.backoff_base_s, settings.backoff_cap_s),
+                metrics=WorkerMetrics(),
+            )
+        finally:
+            await journal.close()
+            await limiter.flush()
+            await extractor.aclose()
+            await providers.aclose()

@@ -1,0 +1,174 @@
+"""The runner: claims slices and drives thousands of calls at once on one event loop."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import structlog
+
+from shared.database import UNAVAILABLE
+from shared.failpoints import failpoint
+from shared.jobs import claim_store
+from shared.jobs.claims import ClaimedJob
+from workers.attempt.hold import Hold, Stop
+from workers.attempt.run import run_attempt
+from workers.resources import WorkerResources
+
+log = structlog.get_logger()
+
+EXIT_RESERVE_S = 3.0
+CLAIM_RETRY_S = 1.0
+
+
+class Runner:
+    """What is in hand in this process, and room for more.
+
+    `in_flight` and `draining` are read from other threads; everything else stays on the loop.
+    """
+
+    def __init__(self, resources: WorkerResources) -> None:
+        settings = resources.settings
+        self._resources = resources
+        self._lease_ms = round(settings.lease_s * 1000)
+        self._most = settings.max_in_flight
+        self._most_others = max(1, int(self._most * (1 - settings.interactive_reserve)))
+        self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
+        self._claiming = 0
+        self._room = asyncio.Condition()
+        self._suspects: asyncio.Queue[str] = asyncio.Queue()
+        self._background: list[asyncio.Task[None]] = []
+        self.draining = False
+
+    @property
+    def in_flight(self) -> int:
+        """Count the jobs in hand or being claimed."""
+        return len(self._holds) + self._claiming
+
+    def has_room(self, *, interactive: bool) -> bool:
+        """Tell whether another slice may come: the reserve is for interactive work alone."""
+        most = self._most if interactive else self._most_others
+        return not self.draining and self.in_flight < most
+
+    def start(self) -> None:
+        """Begin to renew leases and to run suspects."""
+        self._background = [
+            asyncio.create_task(self._renew_forever(), name="renew"),
+            asyncio.create_task(self._run_suspects(), name="suspects"),
+        ]
+
+    async def take(self, ids: Sequence[str], *, interactive: bool) -> bool:
+        """Claim a slice once there is room and start its jobs; False when we are draining."""
+        async with self._room:
+            await self._room.wait_for(lambda: self.draining or self.has_room(interactive=interactive))
+        if self.draining:
+            return False
+        await self._claim_and_start(ids)
+        return True
+
+    async def take_suspects(self, ids: Sequence[str]) -> None:
+        """Queue jobs whose worker died for the one place where suspects run, one at a time.
+
+        They are not claimed while they wait here: a crash must count against one alone.
+        """
+        for job_id in ids:
+            self._suspects.put_nowait(job_id)
+
+    def stop(self, ids: Sequence[str], why: Stop) -> None:
+        """Close the calls of those of the jobs that are in hand here."""
+        for job_id in ids:
+            if job_id in self._holds:
+                hold, task = self._holds[job_id]
+                if hold.stop is None:
+                    hold.stop = why
+                    task.cancel()
+
+    async def drain(self, grace_s: float) -> None:
+        """Take nothing more, let calls finish for the grace time, then close and release them."""
+        self.draining = True
+        async with self._room:
+            self._room.notify_all()
+        log.info("runner.draining", in_flight=self.in_flight, grace_s=grace_s)
+        failpoint("mid_drain")
+        await self._until_idle(max(0.0, grace_s - EXIT_RESERVE_S))
+        self.stop(list(self._holds), Stop.DRAIN)
+        await self._until_idle(EXIT_RESERVE_S)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _until_idle(self, patience_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self._room:
+                await self._room.wait_for(lambda: self.in_flight == 0)
+
+    async def _claim_and_start(self, ids: Sequence[str]) -> list[asyncio.Task[None]]:
+        self._claiming += len(ids)
+        try:
+            jobs = await self._claim(ids)
+        finally:
+            self._claiming -= len(ids)
+        failpoint("after_claim")
+        return [self._start(job) for job in jobs]
+
+    async def _claim(self, ids: Sequence[str]) -> list[ClaimedJob]:
+        while not self.draining:
+            try:
+                async with self._resources.database.transaction() as db:
+                    return await claim_store.claim(
+                        db, ids, owner=self._resources.owner, lease_ms=self._lease_ms
+                    )
+            except UNAVAILABLE as error:
+                # The thread that asked waits with us, and so the broker feels it.
+                log.warning("runner.claim_failed", jobs=len(ids), error=str(error))
+                await asyncio.sleep(CLAIM_RETRY_S)
+        return []
+
+    def _start(self, job: ClaimedJob) -> asyncio.Task[None]:
+        hold = Hold(job)
+        task = asyncio.create_task(self._work(hold), name=job.id)
+        self._holds[job.id] = (hold, task)
+        return task
+
+    async def _work(self, hold: Hold) -> None:
+        job = hold.job
+        try:
+            end = await run_attempt(hold, self._resources)
+            if end is not None:
+                kept = await self._resources.journal.end(end)
+                self._resources.metrics.job_left(end, kept=kept)
+        except asyncio.CancelledError:
+            log.warning("runner.abandoned", job=job.id)
+        except Exception:
+            # The lease runs out and the scheduler rescues the job.
+            log.exception("runner.end_not_written", job=job.id)
+        finally:
+            del self._holds[job.id]
+            async with self._room:
+                self._room.notify_all()
+
+    async def _run_suspects(self) -> None:
+        while True:
+            job_id = await self._suspects.get()
+            if self.draining:
+                continue
+            await asyncio.gather(*await self._claim_and_start([job_id]))
+
+    async def _renew_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._resources.settings.renew_s)
+            try:
+                await self._renew()
+            except UNAVAILABLE as error:
+                log.warning("runner.renew_failed", error=str(error))
+
+    async def _renew(self) -> None:
+        mine = list(self._holds)
+        await self._resources.limiter.flush()
+        if not mine:
+            return
+        async with self._resources.database.transaction() as db:
+            held = await claim_store.renew(
+                db, mine, owner=self._resources.owner, lease_ms=self._lease_ms
+            )
+        self.stop([job_id for job_id in mine if job_id not in held], Stop.LOST)
+        self.stop([job_id for job_id, asked in held.items() if asked], Stop.CANCELLED)

@@ -1,0 +1,140 @@
+"""The leader's duties: each is safe to run twice, or beside another leader."""
+
+from collections.abc import Sequence
+
+import structlog
+
+from shared import outbox
+from shared.enqueue import QueueName, Wakeup
+from shared.events.notices import Channel, notify
+from shared.failpoints import failpoint
+from shared.jobs import store as job_store
+from shared.jobs import timer_store
+from shared.jobs.lanes import lane_of
+from shared.jobs.timer_store import DueJob
+from shared.jobs.transitions import FINAL, Priority
+from shared.jobs.wakeups import lone_wakeups, wakeups
+from shared.limiter import memory
+from shared.limiter.limiter import Limiter
+from shared.processes import store as process_store
+from shared.resources import Resources
+from shared.telemetry.metrics import SchedulerMetrics
+from workers.scheduler.rescue import verdict
+
+log = structlog.get_logger()
+
+AT_ONCE = 2000
+HORIZON_S = 1.0
+DRY_MESSAGES = 4
+LEASE_MARGIN_S = 60.0
+DEAD_AFTER_MS = 3_600_000
+
+
+class Desk:
+    """The leader's desk: the resources, and one method for each duty."""
+
+    def __init__(self, resources: Resources, limiter: Limiter, metrics: SchedulerMetrics) -> None:
+        self._resources = resources
+        self._settings = resources.settings
+        self._limiter = limiter
+        self._metrics = metrics
+
+    async def wake_due(self) -> None:
+        """Wake what is due; of a lane that was full, no more than it will soon admit."""
+        async with self._resources.database.transaction() as db:
+            await timer_store.queue_scheduled(db, limit=AT_ONCE)
+            lanes = await timer_store.due_lanes(db)
+        for lane, (count, model) in lanes.items():
+            limit = min(count, AT_ONCE, await self._headroom(lane, model))
+            if limit > 0:
+                async with self._resources.database.transaction() as db:
+                    jobs = await timer_store.take_due(db, lane, limit=limit)
+                    promises = await outbox.add(db, self._messages(jobs))
+                self._resources.publisher.after_commit(promises)
+
+    async def relay_outbox(self) -> None:
+        """Send what a process that died or lost Redis had promised and not removed."""
+        older_than_ms = round(self._settings.sweep_s * 1000)
+        async with self._resources.database.reading() as db:
+            promises = await outbox.overdue(db, older_than_ms=older_than_ms, limit=AT_ONCE)
+        if not promises:
+            return
+        await self._resources.enqueuer.publish([promise.wakeup for promise in promises])
+        failpoint("after_outbox")
+        async with self._resources.database.transaction() as db:
+            await outbox.remove(db, [promise.id for promise in promises])
+        log.info("outbox.relayed", messages=len(promises))
+
+    async def rescue(self) -> None:
+        """Take jobs from workers whose lease is over."""
+        async with self._resources.database.transaction() as db:
+            rows = await timer_store.abandoned(db, limit=AT_ONCE)
+            if not rows:
+                return
+            after = self._settings.quarantine_after
+            verdicts = [verdict(row, quarantine_after=after) for row in rows]
+            failpoint("mid_sweep")
+            await timer_store.reclaim(db, verdicts)
+        self._metrics.reclaimed(verdicts)
+        for each in verdicts:
+            log.warning("job.rescued", job=each.job_id, state=each.state, reason=each.reason)
+        await self._ended([each.job_id for each in verdicts if each.state in FINAL])
+
+    async def wake_forgotten(self) -> None:
+        """Wake ready jobs again whose message was lost: the broker has run dry, the database not."""
+        for priority in Priority:
+            if await self._resources.enqueuer.waiting(QueueName(priority)) > DRY_MESSAGES:
+                continue
+            async with self._resources.database.transaction() as db:
+                jobs = await timer_store.take_forgotten(
+                    db,
+                    priority=priority.rank,
+                    silent_ms=round(self._settings.wakeup_s * 1000),
+                    limit=AT_ONCE,
+                )
+                promises = await outbox.add(db, self._messages(jobs))
+            self._resources.publisher.after_commit(promises)
+            if jobs:
+                log.info("jobs.woken_again", jobs=len(jobs), queue=priority)
+
+    async def expire(self) -> None:
+        """End what waited past its deadline."""
+        async with self._resources.database.transaction() as db:
+            ids = await timer_store.expire(db, limit=AT_ONCE)
+        await self._ended(ids)
+
+    async def restore_limiter(self) -> None:
+        """After Redis lost its data: lease their slots to the calls that are under way."""
+        if await memory.is_intact(self._resources.redis):
+            return
+        async with self._resources.database.reading() as db:
+            lanes = await timer_store.calls_under_way(db)
+        known = self._resources.catalog.lanes()
+        for key, operations in lanes.items():
+            if target := known.get(key):
+                ttl_s = self._settings.attempt_timeout_s + LEASE_MARGIN_S
+                await self._limiter.restore(lane_of(target), operations, lease_ttl_s=ttl_s)
+        await memory.mark_intact(self._resources.redis)
+
+    async def tidy(self) -> None:
+        """Forget what nobody needs: workers long gone, idempotency keys past their time."""
+        async with self._resources.database.transaction() as db:
+            await process_store.forget_dead(db, silent_ms=DEAD_AFTER_MS)
+            await job_store.forget_keys(db)
+
+    async def _headroom(self, lane: str | None, model: str) -> int:
+        if lane is None:
+            return AT_ONCE
+        target = self._resources.catalog.target_of(model, lane)
+        if target is None:
+            return AT_ONCE
+        return await self._limiter.headroom(lane_of(target), horizon_s=HORIZON_S)
+
+    def _messages(self, jobs: Sequence[DueJob]) -> list[Wakeup]:
+        fresh = [(job.id, job.priority) for job in jobs if not job.crashes]
+        suspects = [(job.id, job.priority) for job in jobs if job.crashes]
+        size = self._settings.slice_size
+        return wakeups(fresh, slice_size=size) + lone_wakeups(suspects)
+
+    async def _ended(self, ids: Sequence[str]) -> None:
+        await notify(self._resources.redis, Channel.ENDED, ids)

@@ -1,0 +1,111 @@
+"""The scheduler: holds the office of leader, and while it does, runs the duties at their intervals."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+
+import redis
+import structlog
+
+from shared.database import UNAVAILABLE
+from shared.limiter.limiter import Limiter
+from shared.processes import store
+from shared.resources import Resources, open_resources
+from shared.settings import Settings
+from shared.telemetry.metrics import SchedulerMetrics
+from workers.scheduler import duties
+
+log = structlog.get_logger()
+
+OFFICE = "scheduler"
+TERMS = 3
+"""The office is renewed this many times within its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Something the leader does every `every_s` seconds; one that fails hinders no other."""
+
+    name: str
+    every_s: float
+    perform: Callable[[], Awaitable[None]]
+
+
+async def run(settings: Settings, stopping: asyncio.Event) -> None:
+    """Stand by or lead until `stopping` is set."""
+    me = f"scheduler-{uuid.uuid4().hex}"
+    async with open_resources(settings) as resources:
+        desk = duties.Desk(resources, Limiter(resources.redis), SchedulerMetrics())
+        work = _duties(desk, settings)
+        while not stopping.is_set():
+            if await _hold(resources, me, settings.leader_s):
+                log.info("scheduler.leading", holder=me)
+                await _lead(resources, me, work, stopping)
+            await _pause(stopping, settings.leader_s / TERMS)
+        with suppress(*UNAVAILABLE):
+            async with resources.database.transaction() as db:
+                await store.resign(db, OFFICE, me)
+
+
+async def _lead(
+    resources: Resources, me: str, work: Sequence[Duty], stopping: asyncio.Event
+) -> None:
+    term_s = resources.settings.leader_s
+    stepping_down = asyncio.Event()
+    tasks = [asyncio.create_task(_repeat(duty, stepping_down), name=duty.name) for duty in work]
+    sure_until = monotonic() + term_s
+    while not stopping.is_set() and monotonic() < sure_until:
+        await _pause(stopping, term_s / TERMS)
+        asked = monotonic()
+        held = await _hold(resources, me, term_s)
+        if held is False:
+            break
+        if held:
+            sure_until = asked + term_s
+    stepping_down.set()
+    # A duty in the middle of its transaction finishes it: every one is safe beside another leader.
+    await asyncio.gather(*tasks)
+    log.info("scheduler.stood_down", holder=me)
+
+
+async def _hold(resources: Resources, me: str, term_s: float) -> bool | None:
+    """Take or keep the office; None when the database does not say."""
+    try:
+        async with resources.database.transaction() as db:
+            return await store.hold(db, OFFICE, me, ttl_ms=round(term_s * 1000))
+    except UNAVAILABLE as error:
+        log.warning("scheduler.office_unknown", error=str(error))
+        return None
+
+
+async def _repeat(duty: Duty, stepping_down: asyncio.Event) -> None:
+    while not stepping_down.is_set():
+        try:
+            await duty.perform()
+        except (*UNAVAILABLE, redis.RedisError) as error:
+            log.warning("scheduler.duty_failed", duty=duty.name, error=str(error))
+        except Exception:
+            # One duty's bug must not stop the others, the lease rescue above all.
+            log.exception("scheduler.duty_crashed", duty=duty.name)
+        await _pause(stepping_down, duty.every_s)
+
+
+async def _pause(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
+    return [
+        Duty("timers", settings.tick_s, desk.wake_due),
+        Duty("relay", settings.sweep_s, desk.relay_outbox),
+        Duty("rescue", settings.sweep_s, desk.rescue),
+        Duty("forgotten", settings.sweep_s, desk.wake_forgotten),
+        Duty("deadlines", settings.sweep_s, desk.expire),
+        Duty("limiter", settings.sweep_s, desk.restore_limiter),
+        Duty("tidy", settings.lease_s, desk.tidy),
+    ]
