@@ -1,0 +1,164 @@
+"""Bytes under a key: a local folder, or any object store that obstore knows."""
+
+import asyncio
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import obstore
+from obstore.store import LocalStore, ObjectStore
+
+from shared.errors import TooLarge
+from shared.ids import new_id
+
+READ_BYTES = 256 * 1024
+PARTS_AT_ONCE = 2
+_LOCAL_PART_BYTES = 1024 * 1024
+# The least that S3 takes for a part of an upload.
+_REMOTE_PART_BYTES = 5 * 1024 * 1024
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+def new_key(folder: str) -> str:
+    """Return a new key in `folder`, spread over sub-folders so that none grows without bound."""
+    name = new_id("blob")
+    return f"{folder}/{name[-2:]}/{name}"
+
+
+class BlobStore:
+    """Write-once blobs. When a write returns, the bytes survive a power cut.
+
+    Memory stays flat whatever the size of a stream. Keys are words of `A-Za-z0-9._-` between
+    slashes, so none leads out of the store.
+
+    Every method raises ValueError for another key, and FileNotFoundError for one that is not
+    there, except `delete`.
+    """
+
+    def __init__(self, root: Path, *, store: ObjectStore | None = None) -> None:
+        """Keep blobs below `root`, or in `store` when the bytes shall be somewhere else."""
+        self._root = root if store is None else None
+        self._store = store or LocalStore(root, mkdir=True)
+        self._part_bytes = _LOCAL_PART_BYTES if store is None else _REMOTE_PART_BYTES
+        if store is None:
+            # The folder may be new, and so may the one that it is in.
+            for folder in root.absolute().parents[:2]:
+                _sync(folder)
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Store bytes that are in memory anyway."""
+        await obstore.put_async(self._store, _checked(key), data, use_multipart=False)
+        await self._settle(key)
+
+    async def put_stream(
+        self, key: str, chunks: AsyncIterator[bytes], max_bytes: int
+    ) -> tuple[int, str]:
+        """Store a stream; return its size in bytes and its SHA-256 in hexadecimal.
+
+        Raises:
+            TooLarge: there are more than `max_bytes`; nothing is kept.
+            Exception: whatever `chunks` raises; nothing is kept.
+        """
+        counter = _Counter(chunks, max_bytes)
+        await obstore.put_async(
+            self._store,
+            _checked(key),
+            counter.read(),
+            chunk_size=self._part_bytes,
+            max_concurrency=PARTS_AT_ONCE,
+        )
+        await self._settle(key)
+        return counter.size, counter.hash.hexdigest()
+
+    async def get(self, key: str) -> bytes:
+        """Return the whole blob."""
+        found = await obstore.get_async(self._store, _checked(key))
+        return bytes(await found.bytes_async())
+
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """Yield the blob in pieces; a missing one raises before the first of them."""
+        found = await obstore.get_async(self._store, _checked(key))
+        async for piece in found.stream(min_chunk_size=READ_BYTES):
+            yield bytes(piece)
+
+    async def delete(self, key: str) -> None:
+        """Remove a blob, if it is there."""
+        try:
+            await obstore.delete_async(self._store, _checked(key))
+        except FileNotFoundError:
+            return
+
+    @asynccontextmanager
+    async def local_path(self, key: str) -> AsyncIterator[Path]:
+        """Give the blob as a file to read: its own when it is local, else a copy while it is needed."""
+        if self._root is not None:
+            path = self._root / _checked(key)
+            if not await asyncio.to_thread(path.is_file):
+                raise FileNotFoundError(key)
+            yield path
+            return
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="penstock-"))
+        try:
+            yield await self._download(key, folder / "blob")
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _download(self, key: str, path: Path) -> Path:
+        with path.open("wb") as file:
+            async for piece in self.stream(key):
+                await asyncio.to_thread(file.write, piece)
+        return path
+
+    def free_bytes(self) -> int | None:
+        """Return the room that is left, None when nobody knows."""
+        return None if self._root is None else shutil.disk_usage(self._root).free
+
+    async def _settle(self, key: str) -> None:
+        # obstore renames a finished file into place without asking for it to reach the disk.
+        if self._root is not None:
+            await asyncio.to_thread(_sync_up, self._root, self._root / key)
+
+
+class _Counter:
+    def __init__(self, chunks: AsyncIterator[bytes], max_bytes: int) -> None:
+        self._chunks = chunks
+        self._max_bytes = max_bytes
+        self.size = 0
+        self.hash = hashlib.sha256()
+
+    async def read(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.size += len(chunk)
+            if self.size > self._max_bytes:
+                detail = f"The file is larger than {self._max_bytes} bytes: split it."
+                raise TooLarge(detail, code="file_too_large", extra={"limit": self._max_bytes})
+            self.hash.update(chunk)
+            yield chunk
+
+
+def _checked(key: str) -> str:
+    if not _KEY.fullmatch(key):
+        message = f"{key!r} is no key of a blob"
+        raise ValueError(message)
+    return key
+
+
+def _sync_up(root: Path, path: Path) -> None:
+    # The name must be on disk as well as the bytes, and so must each folder that is new.
+    for each in (path, *path.parents):
+        _sync(each)
+        if each == root:
+            return
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

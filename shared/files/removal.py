@@ -1,0 +1,46 @@
+"""Removing files: out of sight in one commit, then the bytes, then the row."""
+
+import structlog
+
+from shared.database import Database
+from shared.files import store
+from shared.files.blobs import BlobStore
+
+log = structlog.get_logger()
+
+
+async def remove(database: Database, blobs: BlobStore, *, tenant_id: str, file_id: str) -> bool:
+    """Delete a file; False when the tenant has no such file.
+
+    A crash on the way leaves a marked row, which `sweep` finishes off.
+    """
+    async with database.transaction() as db:
+        blob = await store.mark_deleted(db, tenant_id, file_id)
+    if blob is None:
+        return False
+    try:
+        await blobs.delete(blob)
+    except OSError as error:
+        log.warning("files.blob_not_removed", file_id=file_id, error=str(error))
+        return True
+    async with database.transaction() as db:
+        await store.forget(db, [file_id])
+    return True
+
+
+async def sweep(database: Database, blobs: BlobStore, *, limit: int = 500) -> int:
+    """Remove the bytes and rows of expired files and of half-done deletions; return how many."""
+    async with database.reading() as db:
+        files = await store.doomed(db, limit=limit)
+    gone = []
+    for file in files:
+        try:
+            await blobs.delete(file.blob)
+        except OSError as error:
+            log.warning("files.blob_not_removed", file_id=file.id, error=str(error))
+            continue
+        gone.append(file.id)
+    if gone:
+        async with database.transaction() as db:
+            await store.forget(db, gone)
+    return len(gone)

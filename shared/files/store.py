@@ -1,0 +1,85 @@
+"""SQL of files."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    and_,
+    delete,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import now_ms
+from shared.files.model import StoredFile
+
+FILES = StoredFile.__table__  # type: ignore[attr-defined]
+
+
+async def insert_file(db: AsyncConnection, file: Mapping[str, Any]) -> None:
+    """Store a file whose bytes are safe in the blob store."""
+    await db.execute(insert(StoredFile).values(**file))
+
+
+async def get(db: AsyncConnection, tenant_id: str, file_id: str) -> Row[Any] | None:
+    """Return a file of the tenant; None when there is none, or it was deleted or has expired."""
+    mine = and_(col(StoredFile.id) == file_id, col(StoredFile.tenant_id) == tenant_id)
+    return (await db.execute(select(FILES).where(mine, _alive()))).one_or_none()
+
+
+async def page(
+    db: AsyncConnection,
+    tenant_id: str,
+    *,
+    purpose: str | None,
+    after: tuple[int, str] | None,
+    ascending: bool,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Return files of the tenant in order of (created_at, id), beginning behind `after`."""
+    query = select(FILES).where(col(StoredFile.tenant_id) == tenant_id, _alive())
+    if purpose is not None:
+        query = query.where(col(StoredFile.purpose) == purpose)
+    columns = (col(StoredFile.created_at), col(StoredFile.id))
+    if after is not None:
+        key, mark = tuple_(*columns), tuple_(literal(after[0]), literal(after[1]))
+        query = query.where(key > mark if ascending else key < mark)
+    order = [column.asc() if ascending else column.desc() for column in columns]
+    return (await db.execute(query.order_by(*order).limit(limit))).all()
+
+
+async def mark_deleted(db: AsyncConnection, tenant_id: str, file_id: str) -> str | None:
+    """Take a file out of sight; return its blob's key, or None when the tenant has no such file."""
+    statement = update(StoredFile).where(
+        col(StoredFile.id) == file_id, col(StoredFile.tenant_id) == tenant_id, _alive()
+    )
+    marked = statement.values(deleted_at=now_ms()).returning(col(StoredFile.blob))
+    return (await db.execute(marked)).scalar_one_or_none()
+
+
+async def doomed(db: AsyncConnection, *, limit: int) -> Sequence[Row[str, str]]:
+    """Return (id, blob) of files that are deleted or expired and still have a row."""
+    query = select(col(StoredFile.id), col(StoredFile.blob)).where(
+        or_(col(StoredFile.deleted_at).is_not(None), col(StoredFile.expires_at) <= now_ms())
+    )
+    return (await db.execute(query.limit(limit))).all()
+
+
+async def forget(db: AsyncConnection, file_ids: Sequence[str]) -> None:
+    """Remove the rows of files whose blobs are gone."""
+    await db.execute(delete(StoredFile).where(col(StoredFile.id).in_(file_ids)))
+
+
+def _alive() -> ColumnElement[bool]:
+    expires_at = col(StoredFile.expires_at)
+    return and_(
+        col(StoredFile.deleted_at).is_(None), or_(expires_at.is_(None), expires_at > now_ms())
+    )
