@@ -69,7 +69,7 @@ def answer_text(body: Body) -> str:
     return f"echo: {marker(body)}"
 
 
-def fill(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401, PLR0911 - a value of any JSON type
+def fill(schema: Mapping[str, Any]) -> Any:
     """Return the plainest value of a JSON schema."""
     if "const" in schema:
         return schema["const"]
@@ -88,7 +88,9 @@ def fill(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401, PLR0911 - a value o
     return plain.get(kind)
 
 
-def chat(body: Body, *, call: str, content: str | None, output_tokens: int | None) -> dict[str, Any]:
+def chat(
+    body: Body, *, call: str, content: str | None, output_tokens: int | None
+) -> dict[str, Any]:
     """Return the `chat.completion` object for a body."""
     said = answer_text(body) if content is None else content
     tool = _tool(body) if content is None else None

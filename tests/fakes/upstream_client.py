@@ -46,7 +46,7 @@ class Upstream:
         self.ledger = ledger
         command = [sys.executable, "-m", "tests.fakes.upstream", "--watch-stdin"]
         command += ["--port", str(port), "--ledger", str(ledger), "--latency-ms", str(latency_ms)]
-        self.process = subprocess.Popen(  # noqa: S603 - our own module
+        self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdout is not None
@@ -135,7 +135,7 @@ class Upstream:
         """Stop it."""
         self.stop()
 
-    def _control(self, method: str, path: str, given: object = None) -> Any:  # noqa: ANN401 - JSON
+    def _control(self, method: str, path: str, given: object = None) -> Any:
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             connection.request(method, path, orjson.dumps(given) if given else None)
             response = connection.getresponse()

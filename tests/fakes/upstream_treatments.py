@@ -1,7 +1,7 @@
 """How the fake provider answers one call under one rule."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import orjson
@@ -20,7 +20,9 @@ FLUSH_S = 0.02
 class Call:
     """One call under way: what was asked, how it is to be treated, where it is written down."""
 
-    def __init__(self, exchange: Exchange, body: Mapping[str, Any], rule: Rule, number: int) -> None:
+    def __init__(
+        self, exchange: Exchange, body: Mapping[str, Any], rule: Rule, number: int
+    ) -> None:
         self.exchange, self.body, self.rule = exchange, body, rule
         self.id = f"call-{number}"
         self.options = rule.options
@@ -214,7 +216,7 @@ def _headers(call: Call) -> dict[str, str]:
     return dict(call.options.get("headers") or {})
 
 
-def _spawn(call: Call, work: Any) -> None:  # noqa: ANN401 - any coroutine
+def _spawn(call: Call, work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.get_running_loop().create_task(work)
 
     def gone() -> None:

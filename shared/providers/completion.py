@@ -1,0 +1,94 @@
+"""Whether a success holds an answer, and what it used; pure, on decoded JSON."""
+
+from collections.abc import Mapping
+
+import orjson
+from pydantic import JsonValue
+
+from shared.inference.request import Operation
+from shared.inference.usage import Usage
+from shared.providers.errors import Malformed, Unavailable
+from shared.providers.failures import from_error_object, malformed
+
+
+def check(operation: Operation, raw: bytes, *, provider: str) -> Usage | None:
+    """Return what a whole answer used, or None if it does not say.
+
+    Raises:
+        ProviderError: it is no JSON object, holds an error, or holds no answer.
+    """
+    try:
+        value: JsonValue = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise malformed("sent no JSON", raw, provider=provider) from error
+    if not isinstance(value, dict):
+        raise malformed("sent no JSON object", raw, provider=provider)
+    usage = usage_of(value)
+    if value.get("error"):
+        raise from_error_object(value, provider=provider, raw=raw, otherwise=Malformed, usage=usage)
+    wrong = _wrong_chat(value) if operation is Operation.CHAT else _wrong_embeddings(value)
+    if wrong is not None:
+        raise malformed(wrong, raw, provider=provider, usage=usage)
+    if operation is Operation.CHAT and (failure := choice_error(value)) is not None:
+        raise from_error_object(
+            failure, provider=provider, raw=raw, otherwise=Unavailable, usage=usage
+        )
+    return usage
+
+
+def usage_of(value: Mapping[str, JsonValue]) -> Usage | None:
+    """Read the usage of an answer or a chunk; None if there is none to trust."""
+    said = value.get("usage")
+    if not isinstance(said, dict):
+        # Groq's streams carry it here.
+        groq = value.get("x_groq")
+        said = groq.get("usage") if isinstance(groq, dict) else None
+    if not isinstance(said, dict):
+        return None
+    inputs, total = _count(said, "prompt_tokens"), _count(said, "total_tokens")
+    outputs = _count(said, "completion_tokens")
+    if inputs is None or (outputs is None and total is None):
+        return None
+    # Some vendors leave reasoning out of the completion but not out of the total.
+    outputs = max(outputs or 0, (total or 0) - inputs)
+    return Usage(inputs, outputs, min(_cached(said), inputs))
+
+
+def choice_error(value: Mapping[str, JsonValue]) -> JsonValue:
+    """Return the error that a choice carries instead of an end, as OpenRouter sends it."""
+    choices = value.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict) and choice.get("error"):
+            return choice["error"]
+    return None
+
+
+def _wrong_chat(value: Mapping[str, JsonValue]) -> str | None:
+    choices = value.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return "sent no choices"
+    if any(not isinstance(choice, dict) for choice in choices):
+        return "sent choices that are no objects"
+    return None
+
+
+def _wrong_embeddings(value: Mapping[str, JsonValue]) -> str | None:
+    data = value.get("data")
+    if not isinstance(data, list) or not data:
+        return "sent no embeddings"
+    if any(not isinstance(one, dict) or "embedding" not in one for one in data):
+        return "sent embeddings without an `embedding`"
+    return None
+
+
+def _count(said: Mapping[str, JsonValue], name: str) -> int | None:
+    value = said.get(name)
+    right = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if right and isinstance(value, int) else None
+
+
+def _cached(said: Mapping[str, JsonValue]) -> int:
+    details = said.get("prompt_tokens_details")
+    found = _count(details, "cached_tokens") if isinstance(details, dict) else None
+    # DeepSeek's name for it.
+    return found or _count(said, "prompt_cache_hit_tokens") or 0

@@ -1,0 +1,198 @@
+"""The adapter for everyone who speaks OpenAI's dialect; how vendors differ is data."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from urllib.parse import quote
+
+import httpx
+import orjson
+from pydantic import JsonValue
+
+from shared.clock import now_ms
+from shared.inference.request import InferenceRequest, Operation
+from shared.inference.response import InferenceChunk, InferenceResponse
+from shared.providers.completion import check
+from shared.providers.errors import ProviderError
+from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
+from shared.providers.headers import limit_feedback
+from shared.providers.stream import StreamReader
+from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
+
+PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
+HIDDEN = b"[key]"
+# Keys of ours that a client may put into a body; no provider ever sees them.
+OWN_KEYS = "penstock"
+
+
+class AuthHeader(StrEnum):
+    """Where a vendor wants its key."""
+
+    BEARER = "authorization"
+    API_KEY = "api-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """How one vendor differs from OpenAI.
+
+    `base_url` None means that the operator must name one. `prefix` stands before the path and may
+    hold `{model}`. `renames` maps OpenAI's key to the vendor's, `drops` are keys that it refuses.
+    `stream_usage` tells whether it takes `stream_options` to report usage at a stream's end.
+    """
+
+    name: str
+    base_url: str | None
+    needs_key: bool = True
+    auth: AuthHeader = AuthHeader.BEARER
+    prefix: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    renames: Mapping[str, str] = field(default_factory=dict)
+    drops: frozenset[str] = frozenset()
+    stream_usage: bool = True
+
+
+class OpenAICompatible:
+    """One vendor reached with one key."""
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        *,
+        base_url: str,
+        api_key: str | None,
+        http: Http,
+        timeouts: Timeouts,
+        headers: Mapping[str, str],
+        max_response_bytes: int,
+    ) -> None:
+        self.name = vendor.name
+        self._vendor = vendor
+        self._base = base_url.rstrip("/")
+        self._http = http
+        self._timeouts = timeouts
+        self._max_bytes = max_response_bytes
+        self._secret = (api_key or "").encode()
+        self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
+        self._calls: dict[tuple[Operation, str], Call] = {}
+
+    async def generate(self, request: InferenceRequest) -> InferenceResponse:
+        """Return a whole chat completion, in the provider's own bytes."""
+        return await self._whole(request)
+
+    async def embed(self, request: InferenceRequest) -> InferenceResponse:
+        """Return embeddings, in the provider's own bytes."""
+        return await self._whole(request)
+
+    async def stream(self, request: InferenceRequest) -> AsyncIterator[InferenceChunk]:
+        """Yield a chat completion in chunks; close the iterator to close the connection.
+
+        The usage is always asked for, so a chunk without choices may carry it at the end.
+
+        Raises:
+            ProviderError: as for a whole answer, and also if the stream breaks off.
+        """
+        content = orjson.dumps(self._wire(request, stream=True))
+        try:
+            reply = await self._http.open(self._call(request), content)
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        try:
+            await self._check_opening(reply)
+            reader = StreamReader(
+                provider=self.name,
+                choices=_choices(request.body),
+                max_event_bytes=self._max_bytes,
+                feedback=limit_feedback(reply.headers),
+            )
+            while not reader.done and (piece := await reply.chunk()) is not None:
+                for chunk in reader.feed(self._hide(piece)):
+                    yield chunk
+            reader.close()
+            await reply.drain()
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        finally:
+            await reply.aclose()
+
+    async def aclose(self) -> None:
+        """Do nothing: the connections belong to the HTTP client that all providers share."""
+
+    async def _whole(self, request: InferenceRequest) -> InferenceResponse:
+        content = orjson.dumps(self._wire(request, stream=False))
+        try:
+            reply = await self._http.post(self._call(request), content)
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        body = self._hide(reply.body)
+        if not is_success(reply.status):
+            raise self._refused(Reply(reply.status, reply.headers, body))
+        usage = check(request.operation, body, provider=self.name)
+        return InferenceResponse(reply.status, body, usage, limit_feedback(reply.headers))
+
+    async def _check_opening(self, reply: OpenReply) -> None:
+        if not is_success(reply.status):
+            body = self._hide(await reply.read())
+            raise self._refused(Reply(reply.status, reply.headers, body))
+        if "json" in reply.headers.get("content-type", ""):
+            body = self._hide(await reply.read())
+            check(Operation.CHAT, body, provider=self.name)
+            raise malformed("did not stream", body, provider=self.name)
+
+    def _refused(self, reply: Reply) -> ProviderError:
+        return from_status(
+            reply.status, reply.headers, reply.body, provider=self.name, now_ms=now_ms()
+        )
+
+    def _hide(self, raw: bytes) -> bytes:
+        # Vendors like to quote the key that they refuse, and bodies reach clients.
+        return raw.replace(self._secret, HIDDEN) if self._secret else raw
+
+    def _wire(self, request: InferenceRequest, *, stream: bool) -> dict[str, JsonValue]:
+        body = {
+            name: value
+            for name, value in request.body.items()
+            if name not in self._vendor.drops and not name.startswith(OWN_KEYS)
+        }
+        for name, theirs in self._vendor.renames.items():
+            if name in body:
+                body.setdefault(theirs, body.pop(name))
+        options = body.pop("stream_options", None)
+        body.pop("stream", None)
+        body["model"] = request.model
+        if stream:
+            body["stream"] = True
+            if self._vendor.stream_usage:
+                given = options if isinstance(options, dict) else {}
+                body["stream_options"] = {**given, "include_usage": True}
+        return body
+
+    def _call(self, request: InferenceRequest) -> Call:
+        # Only a vendor with the model in its path has more than one of these an operation.
+        model = request.model if "{model}" in self._vendor.prefix else ""
+        known = self._calls.get((request.operation, model))
+        if known is None:
+            prefix = self._vendor.prefix.replace("{model}", quote(model, safe=""))
+            url = httpx.URL(self._base + prefix + PATHS[request.operation])
+            url = url.copy_merge_params(dict(self._vendor.query))
+            known = Call(url, self._headers, self._timeouts, self._max_bytes)
+            self._calls[request.operation, model] = known
+        return known
+
+
+def _headers(vendor: Vendor, api_key: str | None) -> dict[str, str]:
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "penstock",
+    }
+    if api_key:
+        bearer = vendor.auth is AuthHeader.BEARER
+        headers[vendor.auth] = f"Bearer {api_key}" if bearer else api_key
+    return headers
+
+
+def _choices(body: Mapping[str, JsonValue]) -> int:
+    wanted = body.get("n")
+    return wanted if isinstance(wanted, int) and wanted > 0 else 1
