@@ -11,7 +11,7 @@ from shared.database import Database, is_unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Write = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence["Result | Exception"]]]
+Write = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
 
 BUSY_GROUP = 4
 RETRY_S = 0.5

@@ -5,7 +5,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from time import monotonic
-from typing import override
 
 import dramatiq
 import structlog
@@ -63,7 +62,6 @@ class WorkerProcess(Middleware):
         if self._resources is not None:
             self._loop.submit(self._resources.shared.enqueuer.publish([wakeup])).result()
 
-    @override
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if not isinstance(broker, GatedBroker):
             message = "the worker needs its own broker"
@@ -76,12 +74,10 @@ class WorkerProcess(Middleware):
         except Exception as error:
             raise CannotStart(str(error)) from error
 
-    @override
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if self._runner is not None:
             self._loop.submit(self._runner.drain(self._settings.drain_s)).result()
 
-    @override
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if self._broker is not None:
             self._broker.doorbell.close()

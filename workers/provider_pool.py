@@ -41,6 +41,6 @@ class ProviderPool:
             api_key=target.api_key,
             http=self._http,
             timeouts=timeouts,
-            max_bytes=settings.max_response_bytes,
             options=deployment.options,
+            max_response_bytes=settings.max_response_bytes,
         )

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from shared.database import Database
-from shared.documents.extract import ExtractionLimits, Extractor
+from shared.documents.extract import Extractor
+from shared.documents.extraction import Limits
 from shared.files.blobs import BlobStore
 from shared.inference.usage import Usage
 from shared.jobs.lanes import lane_of
@@ -86,7 +87,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         journal = Journal(shared.database, shared.redis, owner=owner)
         providers = ProviderPool(settings)
         extractor = Extractor(
-            ExtractionLimits(
+            limits=Limits(
                 timeout_s=settings.extraction_timeout_s,
                 memory_bytes=settings.extraction_memory_bytes,
                 max_input_bytes=settings.max_document_bytes,

@@ -85,7 +85,7 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         # Partial indexes: the finished millions cost the engine's queries nothing.
         Index("job_by_tenant", "tenant_id", "created_at", "id"),
-        Index("job_running", "owner", "lease_expires_at", **_where("state = 'running'")),
+        Index("job_running", "lease_expires_at", **_where("state = 'running'")),
         Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
         Index(
             "job_due",

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import orjson
 from pydantic import JsonValue
 
+from shared.documents.answers import AnswerError, parse_answer
 from shared.documents.prompt import repair_body
-from shared.documents.schema import parse_answer, problems
+from shared.documents.schema import problems
 from shared.inference.response import InferenceResponse
 from shared.jobs.transitions import Reason
 from workers.attempt.hold import Hold
@@ -55,7 +56,10 @@ def document_answer(answer: InferenceResponse, document: Document) -> Checked:
     if not text.strip():
         why = message.get("refusal") or f"finish_reason {choice.get('finish_reason')}"
         return Checked(answer, text, None, mended=False, problems=[f"The answer is empty ({why})."])
-    value, mended = parse_answer(text)
+    try:
+        value, mended = parse_answer(text)
+    except AnswerError as error:
+        return Checked(answer, text, None, mended=False, problems=[str(error)])
     return Checked(answer, text, value, mended=mended, problems=problems(document.schema, value))
 
 

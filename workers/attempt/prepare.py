@@ -1,12 +1,11 @@
 """From the stored body to what is asked of a model: documents become text here."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import orjson
 from pydantic import JsonValue
 
-from shared.documents.extract import Extraction, ExtractionError
+from shared.documents.extraction import Extraction, ExtractionError
 from shared.documents.prompt import extraction_body
 from shared.files import store as file_store
 from shared.inference.request import Operation
@@ -57,8 +56,7 @@ async def prepare(job: ClaimedJob, resources: WorkerResources) -> Work:
     Raises:
         Unworkable: the document is gone, broken, encrypted, empty or too long.
     """
-    raw = await resources.blobs.get(job.blob) if job.blob else job.body
-    body = orjson.loads(raw or b"{}")
+    body = orjson.loads(await resources.blobs.get(job.blob) if job.blob else job.body or b"{}")
     if job.endpoint == Endpoint.EMBEDDINGS:
         return Work(Operation.EMBEDDINGS, body)
     if job.endpoint == Endpoint.DOCUMENTS:
@@ -72,11 +70,14 @@ async def _document_work(
     async with resources.database.reading() as db:
         file = await file_store.get(db, job.tenant_id, str(body["file_id"]))
     if file is None:
-        message = f"The file {body['file_id']} was deleted before the job ran."
-        raise Unworkable(Reason.INVALID_DOCUMENT, "file_not_found", message)
+        raise _gone(body)
     try:
         async with resources.blobs.local_path(file.blob) as path:
-            extraction = await _extract(path, file.filename, file.content_type, resources)
+            extraction = await resources.extractor.extract(
+                path, filename=file.filename, content_type=file.content_type
+            )
+    except FileNotFoundError as error:
+        raise _gone(body) from error
     except ExtractionError as error:
         raise Unworkable(Reason.INVALID_DOCUMENT, error.code, error.message) from error
     _refuse_too_long(extraction, resources.context_chars(job.model))
@@ -93,10 +94,9 @@ async def _document_work(
     return Work(Operation.CHAT, chat, Document(file.filename, schema, extraction))
 
 
-async def _extract(
-    path: Path, filename: str, content_type: str | None, resources: WorkerResources
-) -> Extraction:
-    return await resources.extractor.extract(path, filename=filename, content_type=content_type)
+def _gone(body: dict[str, JsonValue]) -> Unworkable:
+    message = f"The file {body['file_id']} was deleted before the job ran."
+    return Unworkable(Reason.INVALID_DOCUMENT, "file_not_found", message)
 
 
 def _refuse_too_long(extraction: Extraction, limit: int) -> None:

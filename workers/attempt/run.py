@@ -6,6 +6,7 @@ import structlog
 
 from shared.inference.response import InferenceResponse
 from shared.database import UNAVAILABLE
+from shared.documents.extraction import ExtractorUnavailable
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
 from shared.providers.errors import ProviderError
@@ -43,7 +44,7 @@ async def run_attempt(hold: Hold, resources: WorkerResources) -> ClaimEnd | None
         if hold.stop is None:
             raise
         return finish.stopped(hold)
-    except UNAVAILABLE as error:
+    except (*UNAVAILABLE, ExtractorUnavailable) as error:
         log.warning("attempt.store_unavailable", job=job.id, error=str(error))
         return finish.waits(hold, Reason.BACKOFF, STORE_DELAY_MS, lane=None)
     except Exception:
