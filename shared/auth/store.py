@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Row, RowMapping, and_, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -57,7 +57,7 @@ async def page(
     after: tuple[int, str] | None,
     ascending: bool,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Sequence[RowMapping]:
     """Return keys of the tenant in order of (created_at, id), beginning behind `after`."""
     query = select(KEYS).where(col(ApiKey.tenant_id) == tenant_id)
     if after is not None:
@@ -66,7 +66,7 @@ async def page(
         query = query.where(key > mark if ascending else key < mark)
     columns = (col(ApiKey.created_at), col(ApiKey.id))
     order = [column.asc() if ascending else column.desc() for column in columns]
-    return (await db.execute(query.order_by(*order).limit(limit))).all()
+    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
 
 
 async def lock_tenant(db: AsyncConnection, tenant_id: str) -> None:

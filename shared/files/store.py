@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Row,
+    RowMapping,
     and_,
     delete,
     insert,
@@ -43,7 +44,7 @@ async def page(
     after: tuple[int, str] | None,
     ascending: bool,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Sequence[RowMapping]:
     """Return files of the tenant in order of (created_at, id), beginning behind `after`."""
     query = select(FILES).where(col(StoredFile.tenant_id) == tenant_id, _alive())
     if purpose is not None:
@@ -53,7 +54,7 @@ async def page(
         key, mark = tuple_(*columns), tuple_(literal(after[0]), literal(after[1]))
         query = query.where(key > mark if ascending else key < mark)
     order = [column.asc() if ascending else column.desc() for column in columns]
-    return (await db.execute(query.order_by(*order).limit(limit))).all()
+    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
 
 
 async def mark_deleted(db: AsyncConnection, tenant_id: str, file_id: str) -> str | None:

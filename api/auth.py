@@ -1,0 +1,41 @@
+"""From the headers of a request to the principal that it acts for."""
+
+import structlog
+from starlette.requests import Request
+
+from shared.auth.permissions import Permission, Principal
+from shared.errors import Unauthenticated
+
+_HEADERS = ("x-api-key", "x-goog-api-key")
+
+
+async def principal(request: Request, permission: Permission) -> Principal:
+    """Return who asks, if they may do this; call it before anything of the body is read.
+
+    Raises:
+        Unauthenticated: no key, or none that works.
+        Forbidden: a good key whose role may not do this.
+    """
+    who: Principal = await request.state.keyring.authenticate(presented_key(request))
+    structlog.contextvars.bind_contextvars(tenant_id=who.tenant_id)
+    who.require(permission)
+    return who
+
+
+def presented_key(request: Request) -> str:
+    """Return the key that the request shows.
+
+    Raises:
+        Unauthenticated: it shows none.
+    """
+    authorization = request.headers.get("authorization", "")
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    for name in _HEADERS:
+        if value := request.headers.get(name, "").strip():
+            return value
+    detail = "There is no API key in the request: send `Authorization: Bearer pk_…`."
+    if scheme and scheme.lower() != "bearer":
+        detail = f"`Authorization: {scheme[:20]} …` is not understood: send `Bearer pk_…`."
+    raise Unauthenticated(detail, code="missing_api_key")

@@ -1,0 +1,160 @@
+"""Reading a JSON body: bounded before it is buffered, strict, and clear about what is wrong."""
+
+import json
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, JsonValue, ValidationError
+from starlette.requests import Request
+
+from api.errors import invalid_fields
+from shared.errors import BadRequest, TooLarge
+
+Model = TypeVar("Model", bound=BaseModel)
+MAX_DEPTH = 100
+
+
+async def read_model(
+    request: Request, model: type[Model], *, max_bytes: int
+) -> tuple[Model, bytes]:
+    """Return the body as a model, and the bytes as they came.
+
+    Raises:
+        BadRequest: not a JSON object that fits the model; the message says which field and why.
+        TooLarge: more than `max_bytes`.
+    """
+    value, raw = await read_json(request, max_bytes=max_bytes)
+    try:
+        return model.model_validate(value), raw
+    except ValidationError as error:
+        raise invalid_fields(error) from error
+
+
+async def read_json(request: Request, *, max_bytes: int) -> tuple[dict[str, JsonValue], bytes]:
+    """Return the body as a JSON object, and the bytes as they came.
+
+    Raises:
+        BadRequest: not a JSON object.
+        TooLarge: more than `max_bytes`.
+    """
+    _check_headers(request)
+    raw = await read_body(request, max_bytes=max_bytes)
+    return parse_object(raw), raw
+
+
+async def read_body(request: Request, *, max_bytes: int) -> bytes:
+    """Return the body, never holding more than `max_bytes` of it.
+
+    Raises:
+        TooLarge: the header or the stream says that it is longer.
+    """
+    check_length(request, max_bytes=max_bytes)
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def check_length(request: Request, *, max_bytes: int) -> None:
+    """Refuse what is announced as too long before a byte of it is read.
+
+    Raises:
+        TooLarge: `Content-Length` is more than `max_bytes`.
+    """
+    length = request.headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+def parse_object(raw: bytes) -> dict[str, JsonValue]:
+    """Parse a JSON object strictly: no NaN, no name twice, no lone surrogates, bounded depth.
+
+    Raises:
+        BadRequest: it is not one; the message says where it goes wrong.
+    """
+    if not raw.strip():
+        detail = "The body is empty: send a JSON object."
+        raise BadRequest(detail, code="empty_body")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        detail = f"The body is not valid JSON: {error}."
+        raise BadRequest(detail, code="invalid_json") from error
+    if not isinstance(value, dict):
+        detail = f"The body must be a JSON object, not {_KINDS.get(type(value), 'a single value')}."
+        raise BadRequest(detail, code="invalid_json")
+    _check_depth(raw, value)
+    _check_names(raw)
+    return value
+
+
+_KINDS = {list: "an array", str: "a string", int: "a number", float: "a number"}
+
+
+def _check_headers(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        detail = (
+            f"The body is sent as {kind[:100]}: send JSON with `Content-Type: application/json`."
+        )
+        raise BadRequest(detail, code="unsupported_content_type", param="Content-Type")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding != "identity":
+        detail = f"`Content-Encoding: {encoding[:40]}` is not understood: send the body as it is."
+        raise BadRequest(detail, code="unsupported_content_encoding", param="Content-Encoding")
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    detail = (
+        f"The body is larger than {max_bytes} bytes. Send less in one request, or upload large"
+        " content with POST /v1/files."
+    )
+    return TooLarge(detail, code="body_too_large", extra={"limit": max_bytes})
+
+
+def _check_depth(raw: bytes, value: dict[str, Any]) -> None:
+    # Whatever has few brackets cannot be deep: nearly every body ends here.
+    if raw.count(b"{") + raw.count(b"[") <= MAX_DEPTH:
+        return
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for each in level for child in _children(each)]
+        if not level:
+            return
+    detail = f"The body is nested more than {MAX_DEPTH} levels deep: make it flatter."
+    raise BadRequest(detail, code="nested_too_deeply")
+
+
+def _children(value: dict[str, Any] | list[Any]) -> list[Any]:
+    inside = value.values() if isinstance(value, dict) else value
+    return [each for each in inside if isinstance(each, dict | list)]
+
+
+class _RepeatedNameError(Exception):
+    pass
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> None:
+    if len(dict(pairs)) == len(pairs):
+        return
+    seen = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _RepeatedNameError(name)
+        seen.add(name)
+
+
+# Two readers of one body could take different ones of two equal names; orjson takes the last.
+_NAMES = json.JSONDecoder(object_pairs_hook=_refuse_repeated)
+
+
+def _check_names(raw: bytes) -> None:
+    try:
+        _NAMES.decode(raw.decode())
+    except _RepeatedNameError as error:
+        name = str(error)[:64]
+        detail = f"The name `{name}` stands twice in one object of the body: remove one of them."
+        raise BadRequest(detail, code="repeated_name", param=name) from error

@@ -1,0 +1,202 @@
+"""Every error as one body: RFC 9457's members and OpenAI's `error` object, side by side."""
+
+import math
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import structlog
+from pydantic import JsonValue, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from shared.database import is_unavailable
+from shared.errors import BadRequest, PenstockError, Unavailable
+
+REQUEST_ID = "penstock.request_id"
+CLIENT_CLOSED_REQUEST = 499
+MAX_SHOWN = 20
+log = structlog.get_logger()
+
+# What OpenAI's SDKs repeat unless they are told not to.
+_RETRIED_BY_CLIENTS = {408, 409, 429}
+_NEVER_BETTER = {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    503: "service_unavailable_error",
+}
+
+
+class _HttpError(PenstockError):
+    """An error of the framework: no such path, no such method."""
+
+    def __init__(self, detail: str, status: int) -> None:
+        phrase = HTTPStatus(status).phrase
+        super().__init__(detail, code=phrase.lower().replace(" ", "_").replace("-", "_"))
+        self.status = status
+        self.title = phrase
+
+
+def problem(error: PenstockError, scope: Scope) -> dict[str, Any]:
+    """Return the body that tells of an error."""
+    return {
+        **error.extra,
+        "type": f"urn:penstock:error:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": scope.get("path", ""),
+        "code": error.code,
+        "request_id": scope.get(REQUEST_ID),
+        "error": {
+            "message": error.detail,
+            "type": _OPENAI_TYPES.get(error.status, "invalid_request_error"),
+            "param": error.param,
+            "code": error.code,
+        },
+    }
+
+
+def problem_response(
+    error: PenstockError, scope: Scope, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the response that tells of an error, with what a client needs to go on or to give up."""
+    return Response(
+        orjson.dumps(problem(error, scope)),
+        error.status,
+        {**(headers or {}), **_headers(error)},
+        "application/problem+json",
+    )
+
+
+def _headers(error: PenstockError) -> dict[str, str]:
+    headers = {}
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    elif error.status in _RETRIED_BY_CLIENTS or error.status in _NEVER_BETTER:
+        headers["x-should-retry"] = "false"
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return headers
+
+
+def invalid_fields(error: ValidationError, *, prefix: str = "") -> BadRequest:
+    """Turn pydantic's findings into one sentence, and a list with JSON pointers in `errors`."""
+    found = error.errors(include_url=False)
+    base: tuple[str, ...] = (prefix,) if prefix else ()
+    shown: list[JsonValue] = []
+    for each in found[:MAX_SHOWN]:
+        location = (*base, *each["loc"])
+        shown.append({"detail": _sentence(each, location), "pointer": _pointer(location)})
+    first = (*base, *found[0]["loc"])
+    detail = _sentence(found[0], first)
+    if len(found) > 1:
+        detail += f" ({len(found) - 1} more in `errors`.)"
+    missing = found[0]["type"] == "missing"
+    return BadRequest(
+        detail,
+        param=_path(first) or None,
+        code="missing_field" if missing else "invalid_field",
+        extra={"errors": shown},
+    )
+
+
+def _sentence(finding: Any, location: Sequence[str | int]) -> str:
+    name = f"`{_path(location)}`" if location else "The body"
+    kind, message = finding["type"], finding["msg"]
+    if kind == "missing":
+        return f"{name} is missing: add it."
+    if kind == "extra_forbidden":
+        return f"{name} is not known here: remove it, or correct its name."
+    if kind == "value_error":
+        return f"{name} {str(finding['ctx']['error']).removesuffix('.')}."
+    words = message[0].lower() + message[1:]
+    subject, _, rest = words.partition(" should ")
+    said = f"should {rest}" if subject == "input" else f"is wrong: {words}"
+    return f"{name} {said}, and {_what(finding['input'])} was given."
+
+
+def _what(value: object) -> str:
+    # Numbers help; texts may be secrets or whole documents.
+    if value is None:
+        return "null"
+    if isinstance(value, bool | int | float):
+        return str(value).lower() if isinstance(value, bool) else f"{value:.20}"[:40]
+    kinds: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
+    name = kinds.get(type(value), "another type")
+    return f"{name} of length {len(value)}" if isinstance(value, str | list) else name
+
+
+def _path(location: Sequence[str | int]) -> str:
+    path = ""
+    for step in location:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{step[:64]}" if path else step[:64]
+    return path[:500]
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in location)
+    return "#" + "".join(f"/{quote(step)}" for step in steps)
+
+
+async def _on_penstock_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, PenstockError):
+        raise error
+    return problem_response(error, request.scope)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    path, method = request.url.path[:200], request.method
+    detail = error.detail
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"There is nothing at {path}: /openapi.json lists the paths."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{method} is not possible at {path}; possible: {allowed}."
+    return problem_response(_HttpError(detail, error.status_code), request.scope, error.headers)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ValidationError):
+        raise error
+    return problem_response(invalid_fields(error), request.scope)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    # Nobody reads it; the access log does.
+    return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+HANDLERS = {
+    PenstockError: _on_penstock_error,
+    HTTPException: _on_http_exception,
+    ValidationError: _on_validation_error,
+    ClientDisconnect: _on_disconnect,
+}
+"""What `Starlette(exception_handlers=…)` takes; the rest ends in `unexpected`."""
+
+
+def unexpected(error: Exception, scope: Scope) -> Response:
+    """Answer an error that nobody foresaw: the log has all of it, the client an id to ask about."""
+    # A blob that is not there is lost, and no waiting brings it back.
+    if is_unavailable(error) and not isinstance(error, FileNotFoundError):
+        log.warning("http.part_unavailable", error=f"{type(error).__name__}: {error}"[:500])
+        detail = "The database or the disk is out of reach. Try again."
+        away = Unavailable(detail, code="store_unavailable", retry_after_s=2)
+        return problem_response(away, scope)
+    log.error("http.unexpected_error", exc_info=error)
+    request_id = scope.get(REQUEST_ID)
+    detail = f"Something went wrong on our side. It was logged under the request id {request_id}."
+    return problem_response(PenstockError(detail), scope)
