@@ -62,6 +62,7 @@ class Upstream:
             "marker": marker(body),
             "key": key.removeprefix("Bearer "),
             "path": path,
+            "peer": exchange.peer,
         }
         self._number += 1
         call = Call(exchange, body, self._script.take(facts), self._number)
@@ -104,8 +105,9 @@ class Upstream:
                 return self._ledger.lines()
             case "/_stats":
                 return {**self._ledger.stats(), "gated": len(self._gated)}
-        message = f"no control is called {path}"
-        raise ValueError(message)
+            case _:
+                message = f"no control is called {path}"
+                raise ValueError(message)
 
     def _release(self, count: int | None) -> int:
         waiting = [call for call in self._gated if not call.exchange.done]

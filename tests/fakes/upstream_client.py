@@ -87,7 +87,7 @@ class Upstream:
     def calls(self, *, marker: str = "", model: str = "") -> list[dict[str, Any]]:
         """Return one row a call received, in order, with how it ended.
 
-        A row has `call`, `at`, `model`, `marker`, `key`, `path`, `stream`, and, once over,
+        A row has `call`, `at`, `model`, `marker`, `key`, `path`, `peer`, `stream`, and, once over,
         `ended_at`, `event` (`answered` or `aborted`), `status`, `usage`, `client_gone`.
         """
         rows: dict[str, dict[str, Any]] = {}

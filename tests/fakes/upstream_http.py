@@ -18,6 +18,7 @@ class Exchange:
 
     def __init__(self, connection: "Connection", method: str, path: str) -> None:
         self.method, self.path = method, path
+        self.peer = connection.peer
         self.headers: dict[str, str] = {}
         self.body = b""
         self.on_gone: Callable[[], None] | None = None
@@ -84,6 +85,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
+        self.peer = ""
         self._target = b""
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
@@ -91,6 +93,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self.peer = str(transport.get_extra_info("peername")[1])
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; anything that is not HTTP ends the connection."""
