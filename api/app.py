@@ -1,0 +1,24 @@
+"""The application: routes, middleware, error handlers, and nothing global."""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from api.errors import HANDLERS
+from api.lifespan import lifespan
+from api.request_id import RequestIdMiddleware
+from api.routes import routes
+from shared import failpoints
+from shared.settings import Settings
+from shared.telemetry import logs
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Build the API for these settings; what it needs opens with its lifespan."""
+    logs.configure(settings.log_level, settings.log_format)
+    failpoints.arm(settings.failpoint)
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(RequestIdMiddleware)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan(settings),
+    )

@@ -1,0 +1,117 @@
+"""`POST /v1/documents`: a file, instructions and a JSON schema in; a job that answers the schema out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.auth import principal
+from api.body import read_model
+from api.errors import invalid_fields
+from api.job_request import DocumentBody, DocumentForm, DocumentSubmit
+from api.jobs import submit
+from api.multipart import Form, ReceivedFile, read_multipart
+from shared.auth.permissions import Permission, Principal
+from shared.clock import now_ms
+from shared.errors import BadRequest
+from shared.files import store
+from shared.ids import new_id
+from shared.jobs.draft import Endpoint
+from shared.resources import Resources
+
+PURPOSE = "user_data"
+REPLAYED = "idempotent-replayed"
+
+
+async def create(request: Request) -> Response:
+    """Take a document by upload or by the id of a file, and answer like `POST /v1/jobs`."""
+    who = await principal(request, Permission.JOBS_WRITE)
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        return await _create_from_form(request, who)
+    limit = request.state.resources.settings.max_body_bytes
+    asked, _ = await read_model(request, DocumentSubmit, max_bytes=limit)
+    body = asked.model_dump(include=set(DocumentBody.model_fields), by_alias=True)
+    return await submit(request, who.tenant_id, Endpoint.DOCUMENTS, body, asked)
+
+
+async def _create_from_form(request: Request, who: Principal) -> Response:
+    who.require(Permission.FILES_WRITE)
+    resources: Resources = request.state.resources
+    form = await read_multipart(request, resources.blobs, resources.settings.max_document_bytes)
+    file = form.file
+    if file is None:
+        detail = "There is no part `file` in the form: add the document, or send its `file_id`."
+        raise BadRequest(detail, param="file", code="missing_field")
+    try:
+        asked = _read_form(form)
+        file_id = await _keep(resources, who.tenant_id, file)
+    except BaseException:
+        await resources.blobs.delete(file.blob)
+        raise
+    body = {**asked.model_dump(include=_BODY, by_alias=True), "file_id": file_id}
+    try:
+        response = await submit(
+            request, who.tenant_id, Endpoint.DOCUMENTS, body, asked, identity=file.sha256
+        )
+    except BaseException:
+        await _drop(resources, who.tenant_id, file_id)
+        raise
+    if REPLAYED in response.headers:
+        await _drop(resources, who.tenant_id, file_id)
+    return response
+
+
+_BODY = {"model", "instructions", "json_schema"}
+
+
+def _read_form(form: Form) -> DocumentForm:
+    fields: dict[str, Any] = dict(form.fields)
+    for name in ("schema", "metadata"):
+        if name in fields:
+            fields[name] = _json_field(name, fields)
+    try:
+        return DocumentForm.model_validate(fields)
+    except ValidationError as error:
+        raise invalid_fields(error) from error
+
+
+def _json_field(name: str, fields: Mapping[str, str]) -> Any:
+    try:
+        return orjson.loads(fields[name])
+    except orjson.JSONDecodeError as error:
+        detail = f"The part `{name}` of the form is not JSON: {error.msg} at {error.pos}."
+        raise BadRequest(detail, param=name) from error
+
+
+async def _keep(resources: Resources, tenant_id: str, file: ReceivedFile) -> str:
+    file_id = new_id("file").replace("_", "-", 1)
+    row = {
+        "id": file_id,
+        "tenant_id": tenant_id,
+        "filename": file.filename,
+        "purpose": PURPOSE,
+        "content_type": file.content_type,
+        "bytes": file.size,
+        "sha256": file.sha256,
+        "blob": file.blob,
+        "created_at": now_ms(),
+        "expires_at": None,
+        "deleted_at": None,
+    }
+    async with resources.database.transaction() as db:
+        await store.insert_file(db, row)
+    return file_id
+
+
+async def _drop(resources: Resources, tenant_id: str, file_id: str) -> None:
+    async with resources.database.transaction() as db:
+        blob = await store.mark_deleted(db, tenant_id, file_id)
+    if blob is not None:
+        await resources.blobs.delete(blob)
+
+
+routes = [Route("/v1/documents", create, methods=["POST"])]

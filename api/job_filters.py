@@ -1,0 +1,60 @@
+"""The filters of `GET /v1/jobs`: status, endpoint, one tag of the metadata, a span of time."""
+
+from datetime import datetime
+
+from starlette.requests import Request
+
+from shared.clock import from_datetime
+from shared.errors import BadRequest
+from shared.jobs.draft import Endpoint
+from shared.jobs.store import Filters
+from shared.jobs.transitions import JobState
+
+STATUSES = (*JobState, "waiting")
+
+
+def read_filters(request: Request) -> Filters:
+    """Read the query.
+
+    Raises:
+        BadRequest: a filter that is unknown or has a value that it cannot have.
+    """
+    query = request.query_params
+    status, endpoint = query.get("status"), query.get("endpoint")
+    if status is not None and status not in STATUSES:
+        detail = f"`status` must be one of {', '.join(STATUSES)}."
+        raise BadRequest(detail, param="status")
+    if endpoint is not None and endpoint not in set(Endpoint):
+        detail = f"`endpoint` must be one of {', '.join(Endpoint)}."
+        raise BadRequest(detail, param="endpoint")
+    return Filters(
+        status=status,
+        endpoint=endpoint,
+        tag=_tag(request),
+        created_after=_moment(request, "created_after"),
+        created_before=_moment(request, "created_before"),
+    )
+
+
+def _tag(request: Request) -> tuple[str, str] | None:
+    tags = [
+        (name[len("metadata[") : -1], value)
+        for name, value in request.query_params.multi_items()
+        if name.startswith("metadata[") and name.endswith("]")
+    ]
+    if len(tags) > 1:
+        detail = "Filter by one tag of the metadata at a time: metadata[key]=value."
+        raise BadRequest(detail, param="metadata")
+    return tags[0] if tags else None
+
+
+def _moment(request: Request, name: str) -> int | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        detail = f"`{name}` must be a time such as 2026-01-01T00:00:00Z."
+        raise BadRequest(detail, param=name) from error
+    return from_datetime(moment, param=name)

@@ -1,0 +1,120 @@
+"""What a client may ask for when it submits a job: the models of the request bodies."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+)
+
+from shared.jobs.draft import Endpoint, OnUnknown
+from shared.jobs.transitions import Priority
+
+MOST_ATTEMPTS = 20
+MOST_TAGS = 16
+
+
+def _printable(value: str) -> str:
+    if "\x00" in value:
+        message = "must not contain NUL characters"
+        raise ValueError(message)
+    return value
+
+
+Text = Annotated[str, AfterValidator(_printable)]
+Tag = Annotated[str, StringConstraints(max_length=512), AfterValidator(_printable)]
+TagName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)
+]
+Metadata = Annotated[dict[TagName, Tag], Field(max_length=MOST_TAGS)]
+ModelName = Annotated[Text, Field(min_length=1, max_length=200)]
+FileId = Annotated[Text, Field(min_length=1, max_length=64)]
+CustomId = Annotated[
+    str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)
+]
+
+
+class JobOptions(BaseModel):
+    """What may stand beside a request, whichever endpoint it names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    priority: Priority = Field(Priority.STANDARD, description="Which queue it waits in.")
+    scheduled_at: AwareDatetime | None = Field(None, description="Do not begin before this time.")
+    complete_by: AwareDatetime | None = Field(
+        None, description="Expire when not done by then; 24 hours from now if not given."
+    )
+    max_attempts: int = Field(5, ge=1, le=MOST_ATTEMPTS, description="Failed calls at the most.")
+    on_unknown: OnUnknown = Field(
+        OnUnknown.RETRY, description="Whether to call again when a call's fate is not known."
+    )
+    metadata: Metadata = Field(default_factory=dict, description="Up to 16 strings of your own.")
+    custom_id: CustomId | None = Field(None, description="Your own name for the job.")
+
+
+class JobSubmit(JobOptions):
+    """`POST /v1/jobs`: a request to one of the endpoints, to be performed by a worker."""
+
+    endpoint: Endpoint
+    body: dict[str, JsonValue]
+
+
+class ChatBody(BaseModel):
+    """The least that a chat completion needs; every other key goes to the provider as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: ModelName
+    messages: list[dict[str, Any]] = Field(min_length=1)
+
+
+class EmbeddingsBody(BaseModel):
+    """The least that an embedding needs."""
+
+    model_config = ConfigDict(extra="allow")
+
+    model: ModelName
+    input: str | list[str] | list[int] | list[list[int]] = Field(min_length=1)
+
+
+class DocumentTask(BaseModel):
+    """What to read out of a document: instructions in words and a JSON schema for the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelName
+    instructions: str = Field("", max_length=20_000)
+    json_schema: dict[str, JsonValue] = Field(alias="schema")
+
+
+class DocumentBody(DocumentTask):
+    """The body of a job whose endpoint is `/v1/documents`."""
+
+    file_id: FileId
+
+
+class DocumentSubmit(DocumentBody, JobOptions):
+    """`POST /v1/documents` with the id of a file that is there already."""
+
+
+class DocumentForm(DocumentTask, JobOptions):
+    """`POST /v1/documents` as a form: these parts, `schema` and `metadata` as JSON, and a `file`."""
+
+
+class JobLookup(BaseModel):
+    """`POST /v1/jobs/lookup`: many jobs in one request."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[Annotated[str, Field(max_length=64)]] = Field(min_length=1, max_length=1000)
+
+
+def in_ms(moment: datetime | None) -> int | None:
+    """Turn a timestamp with a zone into milliseconds since the epoch."""
+    return None if moment is None else round(moment.timestamp() * 1000)

@@ -1,0 +1,53 @@
+"""What the API opens at its start: the shared resources, and its own submitter, reader and waiters."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+
+from api.waiting import Waiting
+from shared.auth.keyring import Keyring
+from shared.jobs.pace import Pace
+from shared.jobs.reader import JobReader
+from shared.jobs.submit import Submitter
+from shared.resources import Resources, open_resources
+from shared.settings import Settings
+
+
+class State(TypedDict):
+    """What every handler finds in `request.state`."""
+
+    resources: Resources
+    keyring: Keyring
+    submitter: Submitter
+    reader: JobReader
+    pace: Pace
+    waiting: Waiting
+
+
+def lifespan(
+    settings: Settings,
+) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
+    """Return the lifespan of an application with these settings."""
+
+    @asynccontextmanager
+    async def run(_app: Starlette) -> AsyncIterator[State]:
+        async with open_resources(settings) as resources:
+            submitter = Submitter(resources.database, resources.publisher, settings)
+            waiting = Waiting(resources.redis)
+            waiting.start()
+            try:
+                yield State(
+                    resources=resources,
+                    keyring=Keyring(resources.database, resources.secret_key),
+                    submitter=submitter,
+                    reader=JobReader(resources.database),
+                    pace=Pace(resources.database),
+                    waiting=waiting,
+                )
+            finally:
+                await waiting.close()
+                await submitter.close()
+
+    return run
