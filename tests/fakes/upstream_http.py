@@ -9,6 +9,7 @@ from typing import cast
 
 import httptools
 import orjson
+from typing_extensions import override
 
 REASONS = {200: b"OK", 400: b"Bad Request", 404: b"Not Found", 429: b"Too Many Requests"}
 
@@ -90,11 +91,13 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
 
+    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self.peer = str(transport.get_extra_info("peername")[1])
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Feed the parser; anything that is not HTTP ends the connection."""
         try:
@@ -102,6 +105,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self.close()
 
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the request under way that its client has left."""
         self._transport = None

@@ -1,6 +1,6 @@
 """The same provider surface twice: the sandbox, and the OpenAI adapter against the fake upstream."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -9,6 +9,8 @@ from shared.providers.base import Provider
 from shared.providers.registry import build_provider
 from shared.providers.transport import Http, Timeouts, build_http
 from tests.fakes.upstream_client import Upstream, rule
+
+Build = Callable[..., Provider]
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,22 @@ async def subject(
         subject = Subject(provider, upstream)
     yield subject
     await subject.provider.aclose()
+
+
+@pytest.fixture
+def build(upstream: Upstream, http: Http) -> Build:
+    """Return a maker of providers that call the fake upstream."""
+
+    def made(
+        *, base_url: str | None = None, max_response_bytes: int = 2**20, **timeouts: float
+    ) -> Provider:
+        return build_provider(
+            "openai",
+            http=http,
+            base_url=base_url or upstream.base_url,
+            api_key="sk",
+            timeouts=Timeouts(**{"total_s": 10, **timeouts}),
+            max_response_bytes=max_response_bytes,
+        )
+
+    return made
