@@ -6,11 +6,12 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
 from shared.errors import TooLarge
@@ -36,8 +37,8 @@ class BlobStore:
     Memory stays flat whatever the size of a stream. Keys are words of `A-Za-z0-9._-` between
     slashes, so none leads out of the store.
 
-    Every method raises ValueError for another key, and FileNotFoundError for one that is not
-    there, except `delete`.
+    Every method raises ValueError for another key, FileNotFoundError for one that is not there
+    (except `delete`), and OSError when the disk is full or the store out of reach.
     """
 
     def __init__(self, root: Path, *, store: ObjectStore | None = None) -> None:
@@ -52,7 +53,8 @@ class BlobStore:
 
     async def put(self, key: str, data: bytes) -> None:
         """Store bytes that are in memory anyway."""
-        await obstore.put_async(self._store, _checked(key), data, use_multipart=False)
+        with _os_errors():
+            await obstore.put_async(self._store, _checked(key), data, use_multipart=False)
         await self._settle(key)
 
     async def put_stream(
@@ -65,33 +67,34 @@ class BlobStore:
             Exception: whatever `chunks` raises; nothing is kept.
         """
         counter = _Counter(chunks, max_bytes)
-        await obstore.put_async(
-            self._store,
-            _checked(key),
-            counter.read(),
-            chunk_size=self._part_bytes,
-            max_concurrency=PARTS_AT_ONCE,
-        )
+        with _os_errors():
+            await obstore.put_async(
+                self._store,
+                _checked(key),
+                counter.read(),
+                chunk_size=self._part_bytes,
+                max_concurrency=PARTS_AT_ONCE,
+            )
         await self._settle(key)
         return counter.size, counter.hash.hexdigest()
 
     async def get(self, key: str) -> bytes:
         """Return the whole blob."""
-        found = await obstore.get_async(self._store, _checked(key))
-        return bytes(await found.bytes_async())
+        with _os_errors():
+            found = await obstore.get_async(self._store, _checked(key))
+            return bytes(await found.bytes_async())
 
     async def stream(self, key: str) -> AsyncIterator[bytes]:
         """Yield the blob in pieces; a missing one raises before the first of them."""
-        found = await obstore.get_async(self._store, _checked(key))
-        async for piece in found.stream(min_chunk_size=READ_BYTES):
-            yield bytes(piece)
+        with _os_errors():
+            found = await obstore.get_async(self._store, _checked(key))
+            async for piece in found.stream(min_chunk_size=READ_BYTES):
+                yield bytes(piece)
 
     async def delete(self, key: str) -> None:
         """Remove a blob, if it is there."""
-        try:
+        with _os_errors(), suppress(FileNotFoundError):
             await obstore.delete_async(self._store, _checked(key))
-        except FileNotFoundError:
-            return
 
     @asynccontextmanager
     async def local_path(self, key: str) -> AsyncIterator[Path]:
@@ -122,6 +125,15 @@ class BlobStore:
         # obstore renames a finished file into place without asking for it to reach the disk.
         if self._root is not None:
             await asyncio.to_thread(_sync_up, self._root, self._root / key)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    # To obstore a full disk is an error of its own kind, to everyone else it is an OSError.
+    try:
+        yield
+    except BaseError as error:
+        raise OSError(str(error).partition("\n")[0]) from error
 
 
 class _Counter:
