@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import BigInteger, ColumnElement, event, make_url
+from sqlalchemy import BigInteger, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 SQLITE_BUSY_MS = 10_000
 _AFTER_COMMIT = "penstock.after_commit"
@@ -22,7 +23,7 @@ UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What a database that is down, busy beyond patience or out of reach raises."""
 
 
-class now_ms(ColumnElement[int]):  # noqa: N801  it reads as the SQL function that it is
+class now_ms(FunctionElement[int]):  # noqa: N801  it reads as the SQL function that it is
     """The database's own clock, in milliseconds: the one clock that leases and timers obey."""
 
     inherit_cache = True

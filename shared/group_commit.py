@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import Database, is_unavailable
@@ -12,6 +13,8 @@ from shared.database import Database, is_unavailable
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Write = Callable[[AsyncConnection, Sequence[Item]], Awaitable[Sequence[Result | Exception]]]
+
+log = structlog.get_logger()
 
 BUSY_GROUP = 4
 RETRY_S = 0.5
@@ -84,6 +87,7 @@ class GroupCommit(Generic[Item, Result]):
             results = await self._commit_patiently([item for item, _ in group])
         except Exception as error:  # noqa: BLE001  it becomes the answer of each item
             if len(group) > 1 and not is_unavailable(error):
+                log.warning("group_commit.one_by_one", items=len(group), error=repr(error)[:500])
                 for pair in group:
                     await self._commit([pair])
                 return

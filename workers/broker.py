@@ -72,6 +72,8 @@ class _GatedConsumer(Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         self._inner.ack(message)
+        # There is room for the next one: whoever waits in __next__ must not sleep on.
+        self._broker.doorbell.ring([self._queue])
 
     def nack(self, message: MessageProxy) -> None:
         self._inner.nack(message)
@@ -126,13 +128,14 @@ class Doorbell:
     def _subscribe(self) -> None:
         with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
             pubsub.subscribe(DOORBELL)
-            self._ring(QueueName)
+            self.ring(QueueName)
             while not self._closed.is_set():
                 message = pubsub.get_message(timeout=1.0)
                 if message is not None:
-                    self._ring(message["data"].decode().split(","))
+                    self.ring(message["data"].decode().split(","))
 
-    def _ring(self, queues: Iterable[str]) -> None:
+    def ring(self, queues: Iterable[str]) -> None:
+        """Wake whoever waits for one of these queues."""
         with self._changed:
             for queue in queues:
                 self._rings[queue] = self._rings.get(queue, 0) + 1

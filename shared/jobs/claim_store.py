@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -143,7 +143,9 @@ async def end_attempts(db: AsyncConnection, ends: Sequence[ClaimEnd], held: set[
     ]
     if not rows:
         return
-    unended = col(Attempt.status).in_([AttemptStatus.STARTED, AttemptStatus.UNKNOWN])
+    # One that the rescue has called unknown is known after all. (IN cannot be sent many at once.)
+    status = col(Attempt.status)
+    unended = or_(status == AttemptStatus.STARTED, status == AttemptStatus.UNKNOWN)
     statement = (
         update(Attempt)
         .where(
