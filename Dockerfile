@@ -1,0 +1,31 @@
+# Two stages: the first one downloads, the second one holds only what runs.
+FROM python:3.13-slim AS packages
+
+RUN python -m venv /opt/penstock
+COPY requirements.lock /tmp/requirements.lock
+RUN /opt/penstock/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements.lock
+
+FROM python:3.13-slim
+
+# A fixed number, so that a volume's owner means the same on every host.
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin penstock \
+    && install --directory --owner penstock --group penstock /data
+COPY --from=packages /opt/penstock /opt/penstock
+WORKDIR /app
+COPY shared shared
+COPY workers workers
+COPY api api
+
+ENV PATH=/opt/penstock/bin:$PATH \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    PENSTOCK_HOST=0.0.0.0 \
+    PENSTOCK_PORT=8000 \
+    PENSTOCK_DATA_DIR=/data
+USER penstock
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s \
+  CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['PENSTOCK_PORT']}/healthz\", timeout=4)"]
+# The shell gives way to uvicorn, which then receives the signals.
+CMD ["sh", "-c", "exec uvicorn api.main:app --host $PENSTOCK_HOST --port $PENSTOCK_PORT --loop uvloop --http httptools --no-access-log --no-server-header --timeout-graceful-shutdown 20"]

@@ -1,0 +1,68 @@
+# Works with Python 3.11 or newer, git and make. `make help` lists the targets.
+
+# the first Python that is new enough; `make PYTHON=…` names another
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(shell if [ "$(CORES)" -gt 2 ]; then echo $(CORES); else echo 2; fi)
+SOURCES := $(wildcard api workers shared tests bench docs)
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help install demo up test check lint types contracts architecture bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## create .venv with everything, .venv/bin/penstock included
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { \
+	  echo "Penstock needs Python 3.11 or newer, and there is none on PATH. Name one: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Penstock needs Python 3.11 or newer, and $(PYTHON) is not." >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' || { \
+	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt-get install python3-venv (or python3.X-venv)" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv: about a minute, once"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## start everything, process the sample documents as a client, stop everything
+	@$(BIN)/penstock demo
+
+up: $(STAMP) ## start everything for use; Ctrl-C drains and stops it
+	@$(BIN)/penstock up
+
+test: $(STAMP) ## every test; starts its own servers
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+
+check: lint types contracts architecture ## lint, types, contracts, house rules
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	@$(BIN)/mypy $(SOURCES)
+
+contracts: $(STAMP)
+	@$(BIN)/lint-imports --no-cache
+
+architecture: $(STAMP)
+	@$(BIN)/python -m pytest -q tests/architecture
+
+bench: $(STAMP) ## measure against the same local upstream; prints a table
+	@$(BIN)/python -m bench
+
+lock: $(STAMP) ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --constraints requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
+
+clean: ## remove what the commands made, the service's data (var) excepted
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl
