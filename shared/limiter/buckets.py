@@ -77,7 +77,9 @@ class Lane:
         if not self.key or set(self.key) & {"{", "}"}:
             raise ValueError(f"a lane needs a key without braces, not {self.key!r}")
         if self.max_concurrency < 1:
-            raise ValueError(f"a lane carries at least 1 call at a time, not {self.max_concurrency}")
+            raise ValueError(
+                f"a lane carries at least 1 call at a time, not {self.max_concurrency}"
+            )
         object.__setattr__(self, "tag", f"{{rl:{self.key}}}")
         object.__setattr__(self, "arguments", self._spell())
 

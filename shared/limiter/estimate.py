@@ -74,5 +74,6 @@ def _embedded_tokens(value: JsonValue) -> int:
 
 
 def _positive(value: JsonValue) -> int:
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return max(value, 0) if is_count else 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(value, 0)
+    return 0

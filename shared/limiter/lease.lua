@@ -14,4 +14,5 @@ for index = 3, #KEYS do
   end
 end
 redis.call('EXPIRE', LEASES, KEEP_S)
+if lane.changed then save_lane() end
 return {leased}

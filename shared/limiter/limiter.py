@@ -167,9 +167,7 @@ class Limiter:
         """
         return await self._trips.flush()
 
-    def _call(
-        self, script: Script, lane: Lane, op_id: str | None, *arguments: str | int
-    ) -> Call:
+    def _call(self, script: Script, lane: Lane, op_id: str | None, *arguments: str | int) -> Call:
         tag = lane.tag
         if op_id is None:
             return Call(script, (f"{tag}:lane", f"{tag}:leases"), lane.arguments + arguments)

@@ -8,17 +8,27 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from shared.limiter.scripts import Script
 
 ROUND = 256  # calls in one round trip: enough to share its cost, few enough to answer in a moment
 QUIET_S = 0.5  # after a failure nobody knocks for so long
-# Answers that tell of Redis's state, not of our call. Inside a script they come as plain text.
-OUTAGES = ("READONLY", "OOM", "MISCONF", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS")
+# Answers that tell of Redis's state, not of our call: as a type, or as words from inside a script.
+OUTAGES = (ClusterDownError, MasterDownError, OutOfMemoryError, ReadOnlyError)
+WORDS_OF_OUTAGE = ("READONLY ", "OOM ", "MISCONF ", "NOREPLICAS ")
 
 Reply = list[int]
 
@@ -103,7 +113,7 @@ class RoundTrips:
         """Try now to send what is owed; return how many calls still wait."""
         self._quiet_until = None
         if self._waiting:
-            await asyncio.wait((self._start(),))
+            await asyncio.wait((self._started(),))
         return self.owed
 
     def _is_quiet(self) -> bool:
@@ -118,9 +128,9 @@ class RoundTrips:
 
     def _send_soon(self, call: Call) -> None:
         self._waiting.append(call)
-        self._start()
+        self._pump = self._started()
 
-    def _start(self) -> asyncio.Task[None]:
+    def _started(self) -> asyncio.Task[None]:
         # A task starts in the loop's next round: by then every call of this one is waiting.
         if self._pump is None or self._pump.done():
             self._pump = asyncio.get_running_loop().create_task(self._run())
@@ -131,9 +141,12 @@ class RoundTrips:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     replies = await self._exchange(batch)
-            except (RedisError, OSError, TimeoutError):
+            except BaseException as error:
+                # Whatever it is, nobody may be left waiting for a pump that has stopped.
                 self._go_quiet(batch)
-                return
+                if isinstance(error, (RedisError, OSError, TimeoutError)):
+                    return
+                raise
             self._quiet_until = None
             undecided = [
                 call
@@ -141,9 +154,10 @@ class RoundTrips:
                 if not self._answer(call, reply)
             ]
             if undecided:
-                self._go_quiet(undecided)
                 # A primary that became a replica refuses for as long as its connections are kept.
-                await self._redis.connection_pool.disconnect(inuse_connections=False)
+                with suppress(RedisError, OSError):
+                    await self._redis.connection_pool.disconnect(inuse_connections=False)
+                self._go_quiet(undecided)
                 return
 
     def _next_batch(self) -> list[Call]:
@@ -181,7 +195,7 @@ class RoundTrips:
     def _answer(self, call: Call, reply: Reply | ResponseError) -> bool:
         """Hand the reply over; False when Redis could not decide."""
         if isinstance(reply, ResponseError):
-            if isinstance(reply, ReadOnlyError) or any(word in str(reply) for word in OUTAGES):
+            if isinstance(reply, OUTAGES) or any(word in str(reply) for word in WORDS_OF_OUTAGE):
                 return False
             if not call.done.done():
                 call.done.set_exception(reply)
