@@ -1,17 +1,13 @@
-# /// script
-# requires-python = ">=3.11"
-# dependencies = ["openpyxl==3.1.5", "python-docx==1.2.0", "python-pptx==1.0.2", "reportlab==5.1.0"]
-# ///
 """Write the binary samples beside this file and the fixtures of the document tests.
 
 Every name, number and address is invented. The text samples (`.txt`, `.md`, `.html`, `.eml`,
-`.csv`) are their own source. Run `uv run docs/samples/make_samples.py`: the same bytes each time.
+`.csv`) are their own source. Run `python -m docs.samples.make_samples`: the same bytes each time.
 """
 
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import docx
@@ -28,7 +24,7 @@ from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import PageBreak, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-import sample_content as content
+from docs.samples import sample_content as content
 
 SAMPLES = Path(__file__).parent
 FIXTURES = SAMPLES.parents[1] / "tests" / "integration" / "documents" / "files"
@@ -45,14 +41,14 @@ UNUSED = ("/thumbnail", "/stylesWithEffects")
 Rows = Sequence[Sequence[str]]
 
 
-def pdf(story: list, **options: object) -> bytes:
+def pdf(story: list[object], **options: object) -> bytes:
     """A4 PDF of platypus flowables."""
     out = io.BytesIO()
     SimpleDocTemplate(out, pagesize=A4, **options).build(story)
     return out.getvalue()
 
 
-def lines(texts: Sequence[str], style: ParagraphStyle = STYLES["Normal"]) -> list:
+def lines(texts: Sequence[str], style: ParagraphStyle = STYLES["Normal"]) -> list[object]:
     return [Paragraph(text, style) for text in texts]
 
 
@@ -138,7 +134,7 @@ def word(blocks: Sequence[str | Rows]) -> bytes:
     return repacked(out.getvalue())
 
 
-def workbook(sheets: dict[str, list[list]]) -> bytes:
+def workbook(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
     book = openpyxl.Workbook()
     book.remove(book.active)
     for title, rows in sheets.items():
@@ -154,11 +150,11 @@ def workbook(sheets: dict[str, list[list]]) -> bytes:
 def slides(deck: Sequence[tuple[str, Sequence[str] | Rows]]) -> bytes:
     show = pptx.Presentation()
     for title, body in deck:
-        plain = isinstance(body[0], str)
-        slide = show.slides.add_slide(show.slide_layouts[1 if plain else 5])
+        texts = [text for text in body if isinstance(text, str)]
+        slide = show.slides.add_slide(show.slide_layouts[1 if texts else 5])
         slide.shapes.title.text = title
-        if plain:
-            slide.placeholders[1].text = "\n".join(body)
+        if texts:
+            slide.placeholders[1].text = "\n".join(texts)
             continue
         size = (Inches(1), Inches(2), Inches(8), Inches(3))
         grid = slide.shapes.add_table(len(body), len(body[0]), *size).table

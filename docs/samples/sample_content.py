@@ -1,5 +1,7 @@
 """What the generated samples say. All of it is invented; the sums add up."""
 
+Block = str | list[list[str]]
+
 COFFEE_HEAD = [
     "Tidewater Coffee Roasters Ltd, 4 Quay Street, Falmouth",
     "Invoice number: TC-2026-0187",
@@ -63,7 +65,7 @@ KYOTO = [
     "心よりお待ち申し上げております。",
 ]
 
-POSTERS = [
+POSTERS: list[Block] = [
     "# Rechnung",
     "Absender: Druckerei Lindenhof GmbH",
     "Empfänger: Stadttheater Ebersfeld",
@@ -81,7 +83,7 @@ POSTERS = [
     "Zahlbar innerhalb von 14 Tagen ohne Abzug.",
 ]
 
-ROSEWATER = [
+ROSEWATER: list[Block] = [
     "# Фактура",
     "Номер: 0000004173",
     "Дата: 09.06.2026",
@@ -96,7 +98,7 @@ ROSEWATER = [
     "Цените са с включен данък.",
 ]
 
-SOLAR = {
+SOLAR: dict[str, list[list[str | float | None]]] = {
     "Invoice": [
         ["Helio Parts Oy"],
         ["Invoice number", "HP-7731"],
@@ -118,15 +120,17 @@ SOLAR = {
     ],
 }
 
-APPRENTICE = [
+APPRENTICE: list[Block] = [
     "# Your apprenticeship with us",
     "From: Oakridge Joinery, Workshop Office",
     "To: Miss Imogen Farrell",
     "Date: 11 May 2026",
     "Our reference: OJ/APP/26-09",
     "Dear Miss Farrell,",
-    "We are pleased to offer you an apprenticeship in our workshop from 7 September 2026. "
-    "You will spend four days a week at the bench and one day at the college in Ashcombe.",
+    (
+        "We are pleased to offer you an apprenticeship in our workshop from 7 September 2026. "
+        "You will spend four days a week at the bench and one day at the college in Ashcombe."
+    ),
     "This letter and the enclosed plan set out what you will learn in the first year.",
     [
         ["Term", "Subject", "Days"],
@@ -158,7 +162,7 @@ Veuillez agréer mes salutations distinguées.
 Hélène Brémond
 """
 
-TRAM = [
+TRAM: list[tuple[str, list[str] | list[list[str]]]] = [
     (
         "Tram line 4: first year",
         [

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from shared.documents import frames
-from shared.documents.extraction import ErrorCode, Extraction, ExtractionError, Limits
+from shared.documents.extraction import ErrorCode, ExtractionError, Limits
 from shared.documents.reading import read
 
 PAGE_BYTES = resource.getpagesize()
@@ -77,14 +77,23 @@ def _arm(limits: Limits) -> None:
 
 
 async def _answer(request: frames.Frame, limits: Limits) -> frames.Frame:
+    path, content_type = Path(str(request["path"])), request["content_type"]
     try:
-        found = await _read(request, limits)
+        found = await read(
+            path.read_bytes(),  # noqa: ASYNC240 (nothing else runs in this process)
+            filename=str(request["filename"]),
+            content_type=None if content_type is None else str(content_type),
+            limits=limits,
+        )
     except ExtractionError as error:
         return {"code": error.code, "message": error.message}
     except MemoryError:
         return _out_of_memory(limits)
     except RecursionError:
         return {"code": ErrorCode.BROKEN, "message": "The document is nested too deep."}
+    except Exception as error:  # noqa: BLE001 (parsers raise anything on damaged files)
+        message = f"The document is damaged: reading it failed with {type(error).__name__}."
+        return {"code": ErrorCode.BROKEN, "message": message}
     warnings: list[JsonValue] = list(found.warnings)
     return {
         "text": found.text,
@@ -92,16 +101,6 @@ async def _answer(request: frames.Frame, limits: Limits) -> frames.Frame:
         "warnings": warnings,
         "mime_type": found.mime_type,
     }
-
-
-async def _read(request: frames.Frame, limits: Limits) -> Extraction:
-    path, content_type = Path(str(request["path"])), request["content_type"]
-    return await read(
-        path.read_bytes(),
-        filename=str(request["filename"]),
-        content_type=None if content_type is None else str(content_type),
-        limits=limits,
-    )
 
 
 def _out_of_memory(limits: Limits) -> frames.Frame:

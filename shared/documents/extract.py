@@ -48,7 +48,7 @@ class Extractor:
 
         Raises ExtractionError when the document is at fault, ExtractorUnavailable when we are.
         """
-        size = await asyncio.to_thread(lambda: path.stat().st_size)
+        path, size = await asyncio.to_thread(_measure, path)
         if size == 0:
             raise ExtractionError(ErrorCode.EMPTY, "The file is empty.")
         if size > self._limits.max_input_bytes:
@@ -57,7 +57,7 @@ class Extractor:
                 ErrorCode.TOO_LARGE, f"The file has {size:,} bytes; the limit is {limit:,}."
             )
         request: Frame = {
-            "path": str(path.absolute()),
+            "path": str(path),
             "filename": filename,
             "content_type": content_type,
         }
@@ -120,6 +120,10 @@ class Extractor:
         task = asyncio.create_task(child.kill())
         self._burials.add(task)
         task.add_done_callback(self._burials.discard)
+
+
+def _measure(path: Path) -> tuple[Path, int]:
+    return path.absolute(), path.stat().st_size
 
 
 def _refusal(answer: Frame) -> ExtractionError:

@@ -28,7 +28,7 @@ class ExtractionError(Exception):
         self.message = message
 
 
-class ExtractorUnavailable(Exception):  # noqa: N818 (a state of ours, not of the document)
+class ExtractorUnavailable(Exception):
     """No child could be started or the extractor is closed: the document is not to blame."""
 
 

@@ -67,8 +67,8 @@ def _text(part: EmailMessage) -> tuple[str, str | None]:
 def _attachments(message: EmailMessage) -> tuple[tuple[Attachment, ...], str | None]:
     if not message.is_multipart():
         return (), None
-    parts = [part for part in message.iter_attachments() if isinstance(part, EmailMessage)]
-    found = tuple(_attachment(part, number) for number, part in enumerate(parts, start=1))
+    parts = enumerate(message.iter_attachments(), start=1)
+    found = tuple(_attachment(part, number) for number, part in parts)
     if len(found) <= MAX_ATTACHMENTS:
         return found, None
     warning = f"Only the first {MAX_ATTACHMENTS} of {len(found)} attachments were read."

@@ -15,7 +15,9 @@ MAX_WARNINGS = 20
 MAX_WARNING_CHARS = 300
 MAX_MAIL_DEPTH = 2
 MAX_TABLE_CELLS = 1_000_000
-TOO_MANY_CELLS = f"The tables have more than {MAX_TABLE_CELLS:,} cells; some are kept as plain lines."
+TOO_MANY_CELLS = (
+    f"The tables have more than {MAX_TABLE_CELLS:,} cells; some are kept as plain lines."
+)
 # These tell of a language check and of comments, not of text that may be missing.
 QUIET_SOURCES = frozenset({"ocr", "pdf_annotations"})
 META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset=["']?([\w-]{1,40})""", re.IGNORECASE)
@@ -80,8 +82,8 @@ def _no_text(document: xberg.ExtractedDocument, pages: int) -> ExtractionError:
     if any("Invalid PDF" in warning.message for warning in document.processing_warnings):
         return ExtractionError(ErrorCode.BROKEN, "The PDF is damaged: no page of it can be read.")
     message = (
-        f"No text was found on the {pages} page(s): the PDF holds pictures, such as a scan."
-        " Text in pictures is not recognised."
+        f"No text was found on the {pages} page(s): the PDF holds only pictures, such as a scan,"
+        " or its text is damaged. Text in pictures is not recognised."
     )
     return ExtractionError(ErrorCode.EMPTY, message)
 
@@ -194,7 +196,7 @@ def _failure(message: str, kind: Kind) -> ExtractionError:
         raise MemoryError
     if "encrypted" in words or "password" in words:
         return ExtractionError(ErrorCode.ENCRYPTED, "The file is protected by a password.")
-    if "security" in words or "bomb" in words or "exceeds limit" in words:
+    if "bomb" in words or "exceeds limit" in words or "limit exceeded: observed" in words:
         return ExtractionError(ErrorCode.TOO_LARGE, f"The file unfolds to too much: {message}")
     if "unsupported format" in words:
         return ExtractionError(ErrorCode.UNSUPPORTED, "This format is not supported.")

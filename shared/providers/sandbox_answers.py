@@ -57,27 +57,25 @@ def _find(node: Schema, place: _Place) -> JsonValue:
         return None
     whole = _resolved(node, place.root)
     for keyword in COMBINED:
-        variants = whole.get(keyword)
-        if isinstance(variants, list):
-            return _first_variant(whole, keyword, variants, place)
-    if "const" in whole:
-        return whole["const"]
+        if keyword in whole:
+            return _first_variant(whole, keyword, place)
+    return whole["const"] if "const" in whole else _of_kind(whole, place)
+
+
+def _of_kind(whole: Schema, place: _Place) -> JsonValue:
     kind = _kind(whole)
     if kind == "object":
         return _find_object(whole, place)
     if kind == "array":
         return _find_array(whole, place)
-    for value in _candidates(whole, kind, place):
-        if _fits(whole, value, place.root):
-            return value
-    return None
+    readings = _candidates(whole, kind, place)
+    return next((value for value in readings if _fits(whole, value, place.root)), None)
 
 
-def _first_variant(
-    whole: Schema, keyword: str, variants: list[JsonValue], place: _Place
-) -> JsonValue:
+def _first_variant(whole: Schema, keyword: str, place: _Place) -> JsonValue:
     rest = {key: value for key, value in whole.items() if key != keyword}
-    for variant in variants:
+    variants = whole[keyword]
+    for variant in variants if isinstance(variants, list) else ():
         if isinstance(variant, dict) and variant.get("type") != "null":
             value = _find({**rest, **variant}, replace(place, levels=place.levels - 1))
             if value is not None:
@@ -133,10 +131,7 @@ def _descriptions(node: Schema) -> Schema:
 def _find_array(node: Schema, place: _Place) -> JsonValue:
     items = node.get("items")
     whole = _resolved(items, place.root) if isinstance(items, dict) else {}
-    if _kind(whole) == "object":
-        rows = _records(whole, place)
-    else:
-        rows = _list_items(whole, place)
+    rows = _records(whole, place) if _kind(whole) == "object" else _list_items(whole, place)
     limit = node.get("maxItems")
     kept = rows[:limit] if isinstance(limit, int) else rows
     fewest = node.get("minItems")

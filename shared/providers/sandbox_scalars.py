@@ -36,15 +36,17 @@ def scalar_from_text(node: Schema, kind: str, name: str, facts: Facts) -> list[J
     """Return readings of the text as a whole, for the few things that need no label."""
     if "enum" in node:
         return _choices(node, name, facts.text)
-    if kind != "string":
-        return []
-    own = normal(name)
-    if "currency" in own.split():
-        return _some(currency(facts.text))
+    return _by_name(node, normal(name), facts) if kind == "string" else []
+
+
+def _by_name(node: Schema, own: str, facts: Facts) -> list[JsonValue]:
+    """Return what a property of this name means in any text."""
     if own in TITLES:
         return list(facts.headings[:1]) or _first_line(facts.text)
     if own in SUMMARIES:
         return _first_sentence(facts.prose)
+    if "currency" in own.split():
+        return _some(currency(facts.text))
     if own in DATES:
         return _some(iso_date(facts.text))
     return _of_format(node, own, facts.text)

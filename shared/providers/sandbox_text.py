@@ -48,31 +48,63 @@ class Facts:
 
 def read_facts(text: str) -> Facts:
     """Take a text (Markdown, mail or plain) apart."""
-    facts = Facts(text)
-    heading, expecting = "", ""
-    paragraph: list[str] = []
-    lines = [*text.splitlines()[:MAX_LINES], ""]
-    for line, cells in _blocks(lines):
-        if cells:
-            _take_table(cells, facts)
-            expecting = ""
-            continue
+    reader = _Reader(Facts(text))
+    for line, rows in _blocks([*text.splitlines()[:MAX_LINES], ""]):
+        if rows:
+            _take_table(rows, reader.facts)
+        else:
+            reader.take(line)
+    return reader.facts
+
+
+class _Reader:
+    """Goes through the lines and remembers what the next one may belong to."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self._heading = ""
+        self._paragraph: list[str] = []
+        self._open_label = ""  # a label whose value must stand on the next line
+
+    def take(self, line: str) -> None:
         words = MARKS.sub("", line).strip()
         if line.startswith("#"):
-            heading = words.lstrip("# ").strip()
-            facts.headings.append(heading)
-        labelled = None if line.startswith("#") else _label(words)
-        if labelled or not words or line.startswith("#"):
-            _take_prose(paragraph, heading, facts)
-        if labelled and labelled[1]:
-            facts.pairs.append(labelled)
-        elif expecting and words and not labelled:
-            facts.pairs.append((expecting, BULLET.sub("", words)))
-        elif words and not labelled and not line.startswith("#"):
-            _take_line(words, line, heading, paragraph, facts)
-        if words:
-            expecting = labelled[0] if labelled and not labelled[1] else ""
-    return facts
+            self._end_paragraph()
+            self._heading = words.lstrip("# ").strip()
+            self.facts.headings.append(self._heading)
+        elif not words:
+            self._end_paragraph()
+        else:
+            self._take_words(words, line)
+
+    def _take_words(self, words: str, line: str) -> None:
+        labelled = _label(words)
+        waiting, self._open_label = self._open_label, ""
+        if labelled:
+            self._end_paragraph()
+            self._take_label(*labelled)
+        elif waiting:
+            self.facts.pairs.append((waiting, BULLET.sub("", words)))
+        elif BULLET.match(line):
+            self.facts.lists.append((self._heading, BULLET.sub("", words)))
+        else:
+            self._paragraph.append(words)
+
+    def _take_label(self, label: str, value: str) -> None:
+        if value:
+            self.facts.pairs.append((label, value))
+        else:
+            self._open_label = label
+
+    def _end_paragraph(self) -> None:
+        """Keep a paragraph of real sentences, and under which heading it stands."""
+        text = " ".join(self._paragraph)
+        self._paragraph.clear()
+        wide = len(text) >= MIN_PROSE_CHARS
+        if wide and (len(text.split()) >= MIN_PROSE_WORDS or not text.isascii()):
+            self.facts.prose.append(text)
+            if self._heading:
+                self.facts.sections.append((self._heading, text))
 
 
 def sentences(paragraph: str) -> list[str]:
@@ -109,24 +141,6 @@ def _label(words: str) -> tuple[str, str] | None:
     if len(label.split()) > MAX_LABEL_WORDS or (label[-1].isdigit() and value[:1].isdigit()):
         return None
     return label, value
-
-
-def _take_line(words: str, line: str, heading: str, paragraph: list[str], facts: Facts) -> None:
-    if BULLET.match(line):
-        facts.lists.append((heading, BULLET.sub("", words)))
-    else:
-        paragraph.append(words)
-
-
-def _take_prose(paragraph: list[str], heading: str, facts: Facts) -> None:
-    """Keep a paragraph of real sentences, and under which heading it stands."""
-    text = " ".join(paragraph)
-    paragraph.clear()
-    wide = len(text) >= MIN_PROSE_CHARS
-    if wide and (len(text.split()) >= MIN_PROSE_WORDS or not text.isascii()):
-        facts.prose.append(text)
-        if heading:
-            facts.sections.append((heading, text))
 
 
 def _take_table(rows: list[tuple[str, ...]], facts: Facts) -> None:

@@ -10,7 +10,9 @@ MAX_VALUE_CHARS = 60
 NUMBER = re.compile(r"(?:[-+−(]\s*)?\d(?:[\d.,'’\s]*\d)?\s*[)-]?")
 ISO_DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})(?!\d)")
 NUMERIC_DATE = re.compile(r"(?<!\d)(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?!\d)")
-DAY_MONTH = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|ª)?\.?\s+(?:de\s+)?(\w+)\.?,?\s+(?:de\s+)?(\d{4})")
+DAY_MONTH = re.compile(
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th|er|º|ª)?\.?\s+(?:de\s+)?(\w+)\.?,?\s+(?:de\s+)?(\d{4})"
+)
 MONTH_DAY = re.compile(r"(\w+)\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})")
 CLOCK = re.compile(r"(?<!\d)(\d{1,2}):(\d{2})(?::(\d{2}))?(?!\d)")
 # English, German, French, Spanish, Italian: by the fewest letters that tell the months apart.
@@ -28,7 +30,9 @@ MONTHS = (
     ("nov",),
     ("dec", "dez", "déc", "dic"),
 )
-YES = frozenset({"yes", "true", "y", "ja", "oui", "sí", "si", "да", "ναι", "はい", "हाँ", "x", "✓", "☑"})
+YES = frozenset(
+    {"yes", "true", "y", "ja", "oui", "sí", "si", "да", "ναι", "はい", "हाँ", "x", "✓", "☑"}
+)
 NO = frozenset({"no", "false", "n", "nein", "non", "нет", "не", "όχι", "いいえ", "नहीं", "☐"})
 SYMBOLS = {"€": "EUR", "£": "GBP", "$": "USD", "¥": "JPY", "円": "JPY", "₹": "INR", "₽": "RUB"}
 CODES = (
@@ -139,5 +143,3 @@ def currency(text: str) -> str | None:
     """Return the ISO code of the first currency that `text` names by code or sign."""
     match = CURRENCY.search(text)
     return (match[1] or SYMBOLS[match[2]]) if match else None
-
-

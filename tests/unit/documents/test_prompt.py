@@ -16,9 +16,7 @@ def body(text: str = "Total: 5", filename: str = "a.pdf") -> dict[str, JsonValue
 def contents(request: dict[str, JsonValue]) -> list[tuple[str, str]]:
     messages = request["messages"]
     assert isinstance(messages, list)
-    return [
-        (str(one["role"]), str(one["content"])) for one in messages if isinstance(one, dict)
-    ]
+    return [(str(one["role"]), str(one["content"])) for one in messages if isinstance(one, dict)]
 
 
 def test_the_document_stands_framed_in_the_last_user_message() -> None:

@@ -66,9 +66,7 @@ def test_ordinary_schemas_pass(schema: JsonValue) -> None:
         (deep(900), "levels deep", ""),
     ],
 )
-def test_bad_and_hostile_schemas_are_refused(
-    schema: JsonValue, words: str, pointer: str
-) -> None:
+def test_bad_and_hostile_schemas_are_refused(schema: JsonValue, words: str, pointer: str) -> None:
     with pytest.raises(SchemaError, match=re.escape(words)) as caught:
         check_schema(schema)
 

@@ -30,7 +30,17 @@ def test_numbers_are_read_as_people_write_them(text: str, value: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "none", "TC-2026-0187", "FH7731", "18 at 5.40 EUR", "2026-02-19", "10:30", "3/4", "x" * 99],
+    [
+        "",
+        "none",
+        "TC-2026-0187",
+        "FH7731",
+        "18 at 5.40 EUR",
+        "2026-02-19",
+        "10:30",
+        "3/4",
+        "x" * 99,
+    ],
 )
 def test_what_is_not_one_number_is_none(text: str) -> None:
     assert number(text) is None
