@@ -7,7 +7,7 @@ from api.errors import HANDLERS
 from api.lifespan import lifespan
 from api.request_id import RequestIdMiddleware
 from api.routes import routes
-from shared import failpoints
+from shared import failpoints, open_files
 from shared.settings import Settings
 from shared.telemetry import logs
 
@@ -16,6 +16,7 @@ def create_app(settings: Settings) -> Starlette:
     """Build the API for these settings; what it needs opens with its lifespan."""
     logs.configure(settings.log_level, settings.log_format)
     failpoints.arm(settings.failpoint)
+    open_files.raise_limit()
     return Starlette(
         routes=routes,
         middleware=[Middleware(RequestIdMiddleware)],

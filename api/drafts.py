@@ -127,7 +127,9 @@ def _idempotency(
     if len(key) > 1 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if not key or len(key) > LONGEST_KEY or not key.isprintable():
-        detail = f"`Idempotency-Key` must be 1 to {LONGEST_KEY} printable characters, quoted or bare."
+        detail = (
+            f"`Idempotency-Key` must be 1 to {LONGEST_KEY} printable characters, quoted or bare."
+        )
         raise BadRequest(detail, param="Idempotency-Key")
     digest = sha256(endpoint.encode() + b"\0" + raw + b"\0")
     digest.update(options.model_dump_json().encode())

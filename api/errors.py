@@ -128,7 +128,7 @@ def _what(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool | int | float):
-        return str(value).lower() if isinstance(value, bool) else f"{value:.20}"[:40]
+        return str(value).lower()[:40]
     kinds: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
     name = kinds.get(type(value), "another type")
     return f"{name} of length {len(value)}" if isinstance(value, str | list) else name

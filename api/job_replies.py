@@ -41,9 +41,7 @@ async def load(request: Request, tenant_id: str, job_id: str) -> FullJob:
     return full
 
 
-async def load_when_ended(
-    request: Request, tenant_id: str, job_id: str, wait_s: float
-) -> FullJob:
+async def load_when_ended(request: Request, tenant_id: str, job_id: str, wait_s: float) -> FullJob:
     """Return a job once it has ended, or as it is after `wait_s` seconds."""
     full = await load(request, tenant_id, job_id)
     if wait_s <= 0 or is_final(full):

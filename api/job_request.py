@@ -29,9 +29,7 @@ def _printable(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_printable)]
 Tag = Annotated[str, StringConstraints(max_length=512), AfterValidator(_printable)]
-TagName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)
-]
+TagName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 Metadata = Annotated[dict[TagName, Tag], Field(max_length=MOST_TAGS)]
 ModelName = Annotated[Text, Field(min_length=1, max_length=200)]
 FileId = Annotated[Text, Field(min_length=1, max_length=64)]

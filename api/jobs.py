@@ -139,7 +139,7 @@ async def index(request: Request) -> Response:
 
     async def find(job_id: str) -> tuple[int, str] | None:
         full: FullJob | None = await request.state.reader.get(who.tenant_id, job_id)
-        return full and (full.job["created_at"], full.job["id"])
+        return None if full is None else (full.job["created_at"], full.job["id"])
 
     page = await find_page(request, find)
     async with resources.database.reading() as db:
@@ -228,7 +228,9 @@ async def delete(request: Request) -> Response:
     async with resources.database.transaction() as db:
         blobs = await change_store.erase(db, who.tenant_id, job_id)
     if blobs is None:
-        detail = f"The job is {full.job['state']}: cancel it and wait for its end before deleting it."
+        detail = (
+            f"The job is {full.job['state']}: cancel it and wait for its end before deleting it."
+        )
         raise Conflict(detail, code="not_finished")
     for key in blobs:
         await resources.blobs.delete(key)

@@ -1,13 +1,13 @@
 """The database: SQLite or PostgreSQL behind one interface, and the only place that commits."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import orjson
-from sqlalchemy import BigInteger, event, make_url
+from sqlalchemy import BigInteger, Executable, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -19,6 +19,8 @@ from sqlalchemy.sql.functions import FunctionElement
 SQLITE_BUSY_MS = 10_000
 _AFTER_COMMIT = "penstock.after_commit"
 T = TypeVar("T")
+Row = Mapping[str, Any]
+"""A row by column name."""
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What a database that is down, busy beyond patience or out of reach raises."""
 
@@ -76,7 +78,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a writing transaction: commits on leaving, rolls back on an exception."""
         async with self._writer.connect() as connection:
-            connection.info[_AFTER_COMMIT] = callbacks = []
+            callbacks: list[Callable[[], None]] = []
+            connection.info[_AFTER_COMMIT] = callbacks
             try:
                 yield connection
             except BaseException:
@@ -131,6 +134,11 @@ def insert_on_conflict(db: AsyncConnection, table: type) -> Any:
     """Return the dialect's own INSERT, which knows ON CONFLICT."""
     make = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert
     return make(table)
+
+
+async def fetch(db: AsyncConnection, statement: Executable) -> Sequence[Row]:
+    """Return the rows of a statement as mappings from column names."""
+    return cast("Sequence[Row]", (await db.execute(statement)).mappings().all())
 
 
 def is_unavailable(error: BaseException) -> bool:

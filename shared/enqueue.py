@@ -52,7 +52,7 @@ class Enqueuer:
 
     def __init__(self, redis_url: str) -> None:
         self._client = connect(redis_url)
-        self._broker = RedisBroker(
+        self._broker = RedisBroker(  # type: ignore[no-untyped-call]
             client=self._client, middleware=[], heartbeat_timeout=HEARTBEAT_MS
         )
         for queue in QueueName:
@@ -88,4 +88,4 @@ class Enqueuer:
         self._client.publish(DOORBELL, ",".join({wakeup.queue for wakeup in wakeups}))
 
     def _waiting(self, queue: QueueName) -> int:
-        return int(self._client.llen(f"{self._broker.namespace}:{queue}"))  # type: ignore[arg-type]
+        return int(self._client.llen(f"{self._broker.namespace}:{queue}"))

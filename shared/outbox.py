@@ -24,7 +24,7 @@ class OutboxMessage(SQLModel, table=True):
     )
     actor: str
     queue: str
-    kwargs: bytes = Field(sa_type=LargeBinary)
+    arguments: bytes = Field(sa_type=LargeBinary)
     created_at: int = Field(sa_type=BigInteger, index=True)
 
 
@@ -43,11 +43,11 @@ async def add(db: AsyncConnection, wakeups: Sequence[Wakeup]) -> list[Promise]:
         row = insert(OutboxMessage).values(
             actor=wakeup.actor,
             queue=wakeup.queue,
-            kwargs=orjson.dumps(wakeup.kwargs),
+            arguments=orjson.dumps(wakeup.kwargs),
             created_at=now_ms(),
         )
         result = await db.execute(row.returning(col(OutboxMessage.id)))
-        promises.append(Promise(result.scalar_one(), wakeup))
+        promises.append(Promise(_known(result.scalar_one()), wakeup))
     return promises
 
 
@@ -55,13 +55,15 @@ async def overdue(db: AsyncConnection, *, older_than_ms: int, limit: int) -> lis
     """Return promises whose sender should long have removed them, oldest first."""
     table = OutboxMessage
     query = (
-        select(col(table.id), col(table.actor), col(table.queue), col(table.kwargs))
+        select(col(table.id), col(table.actor), col(table.queue), col(table.arguments))
         .where(col(table.created_at) <= now_ms() - older_than_ms)
         .order_by(col(table.id))
         .limit(limit)
     )
     return [
-        Promise(row.id, Wakeup(ActorName(row.actor), QueueName(row.queue), orjson.loads(row.kwargs)))
+        Promise(
+            row.id, Wakeup(ActorName(row.actor), QueueName(row.queue), orjson.loads(row.arguments))
+        )
         for row in await db.execute(query)
     ]
 
@@ -69,3 +71,10 @@ async def overdue(db: AsyncConnection, *, older_than_ms: int, limit: int) -> lis
 async def remove(db: AsyncConnection, ids: Sequence[int]) -> None:
     """Forget promises that were kept."""
     await db.execute(delete(OutboxMessage).where(col(OutboxMessage.id).in_(ids)))
+
+
+def _known(row_id: int | None) -> int:
+    if row_id is None:
+        message = "a stored row has an id"
+        raise ValueError(message)
+    return row_id

@@ -9,6 +9,7 @@ import redis
 import structlog
 from dramatiq import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
+from typing_extensions import override
 
 from shared.enqueue import DOORBELL, HEARTBEAT_MS, MAINTENANCE_CHANCE, QueueName, connect
 
@@ -32,7 +33,7 @@ class GatedBroker(RedisBroker):
     """A Redis broker whose consumers obey a gate."""
 
     def __init__(self, redis_url: str, *, gate: Gate, middleware: list[Any]) -> None:
-        super().__init__(
+        super().__init__(  # type: ignore[no-untyped-call]
             client=connect(redis_url),
             middleware=middleware,
             heartbeat_timeout=HEARTBEAT_MS,
@@ -42,6 +43,7 @@ class GatedBroker(RedisBroker):
         self.polled_at = monotonic()
         self.doorbell = Doorbell(redis_url)
 
+    @override
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Return a consumer; Dramatiq's delay queues are never used and only kept alive."""
         if queue_name not in set(QueueName):
@@ -57,6 +59,7 @@ class _GatedConsumer(Consumer):
         self._broker = broker
         self._gate = gate
 
+    @override
     def __next__(self) -> MessageProxy | None:
         if not self._inner.message_cache and not self._gate.open_for(self._queue):
             # Idle on purpose: that counts as alive.
@@ -70,17 +73,21 @@ class _GatedConsumer(Consumer):
             self._broker.doorbell.wait(self._queue, since=rung, timeout_s=IDLE_POLL_S)
         return message
 
+    @override
     def ack(self, message: MessageProxy) -> None:
         self._inner.ack(message)
         # There is room for the next one: whoever waits in __next__ must not sleep on.
         self._broker.doorbell.ring([self._queue])
 
+    @override
     def nack(self, message: MessageProxy) -> None:
         self._inner.nack(message)
 
+    @override
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         self._inner.requeue(messages)
 
+    @override
     def close(self) -> None:
         # What was prefetched and not handed out goes back for others to take at once.
         held = []
@@ -126,7 +133,8 @@ class Doorbell:
                 self._closed.wait(1.0)
 
     def _subscribe(self) -> None:
-        with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+        subscription = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        with subscription as pubsub:
             pubsub.subscribe(DOORBELL)
             self.ring(QueueName)
             while not self._closed.is_set():

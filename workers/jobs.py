@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import dramatiq
+from pydantic import JsonValue
 
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.failpoints import failpoint
@@ -17,10 +18,10 @@ def declare(broker: dramatiq.Broker, process: WorkerProcess) -> None:
     def run_jobs(ids: Sequence[str], queue: str, *, suspect: bool = False) -> None:
         interactive = queue == QueueName.INTERACTIVE
         if not process.take(ids, interactive=interactive, suspect=suspect):
-            kwargs = {"ids": list(ids), "queue": queue, "suspect": suspect}
+            kwargs: dict[str, JsonValue] = {"ids": list(ids), "queue": queue, "suspect": suspect}
             process.pass_on(Wakeup(ActorName.RUN_JOBS, QueueName(queue), kwargs))
         failpoint("before_ack")
 
-    dramatiq.actor(
-        run_jobs, actor_name=ActorName.RUN_JOBS, queue_name=QueueName.STANDARD, broker=broker
+    dramatiq.actor(actor_name=ActorName.RUN_JOBS, queue_name=QueueName.STANDARD, broker=broker)(
+        run_jobs
     )

@@ -2,7 +2,7 @@
 
 import dramatiq
 
-from shared import failpoints
+from shared import failpoints, open_files
 from shared.settings import Settings
 from shared.telemetry import logs
 from workers import jobs
@@ -14,6 +14,7 @@ def build(settings: Settings) -> GatedBroker:
     """Return the broker of a worker process, ready for Dramatiq to run."""
     logs.configure(settings.log_level, settings.log_format)
     failpoints.arm(settings.failpoint)
+    open_files.raise_limit()
     process = WorkerProcess(settings)
     # None of Dramatiq's own middleware: retries, time limits and delays are the database's business.
     broker = GatedBroker(settings.redis_url, gate=process, middleware=[process])

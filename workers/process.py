@@ -9,6 +9,7 @@ from time import monotonic
 import dramatiq
 import structlog
 from dramatiq.middleware import Middleware, MiddlewareError
+from typing_extensions import override
 
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Channel, Listener
@@ -62,6 +63,7 @@ class WorkerProcess(Middleware):
         if self._resources is not None:
             self._loop.submit(self._resources.shared.enqueuer.publish([wakeup])).result()
 
+    @override
     def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if not isinstance(broker, GatedBroker):
             message = "the worker needs its own broker"
@@ -74,10 +76,12 @@ class WorkerProcess(Middleware):
         except Exception as error:
             raise CannotStart(str(error)) from error
 
+    @override
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if self._runner is not None:
             self._loop.submit(self._runner.drain(self._settings.drain_s)).result()
 
+    @override
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         if self._broker is not None:
             self._broker.doorbell.close()

@@ -62,14 +62,12 @@ class WorkerResources:
     def lane(self, model: str, lane_key: str) -> Lane | None:
         """Return the lane that a stored key names, None if it is no longer configured."""
         target = self.catalog.target_of(model, lane_key)
-        return target and lane_of(target)
+        return None if target is None else lane_of(target)
 
     def cost_of(self, target: Target, usage: Usage) -> int | None:
         """Return what a call cost, in nano-dollars; None where no price is known."""
         deployment = target.deployment
-        own = deployment.price
-        prices = own and (own.input_usd, own.output_usd, own.cached_usd)
-        return price_of(deployment.provider, deployment.model, usage, own=prices)
+        return price_of(deployment.provider, deployment.model, usage, own=deployment.price)
 
     def context_chars(self, model: str) -> int:
         """Return how much text a document may have for a model, in characters."""

@@ -59,7 +59,9 @@ class Runner:
     async def take(self, ids: Sequence[str], *, interactive: bool) -> bool:
         """Claim a slice once there is room and start its jobs; False when we are draining."""
         async with self._room:
-            await self._room.wait_for(lambda: self.draining or self.has_room(interactive=interactive))
+            await self._room.wait_for(
+                lambda: self.draining or self.has_room(interactive=interactive)
+            )
         if self.draining:
             return False
         await self._claim_and_start(ids)

@@ -48,12 +48,20 @@ class Admission:
         await self._refresh()
         settings, size = self._settings, draft.request_bytes
         mine = self._loads.setdefault(draft.tenant_id, _Load())
-        _check(LimitExceeded, "jobs you have queued", mine.jobs, 1, settings.max_queued_jobs_per_tenant)
         _check(
-            LimitExceeded, "bytes you have queued", mine.bytes, size, settings.max_queued_bytes_per_tenant
+            LimitExceeded, "jobs you have queued", mine.jobs, 1, settings.max_queued_jobs_per_tenant
+        )
+        _check(
+            LimitExceeded,
+            "bytes you have queued",
+            mine.bytes,
+            size,
+            settings.max_queued_bytes_per_tenant,
         )
         _check(Unavailable, "jobs queued by all", self._total.jobs, 1, settings.max_queued_jobs)
-        _check(Unavailable, "bytes queued by all", self._total.bytes, size, settings.max_queued_bytes)
+        _check(
+            Unavailable, "bytes queued by all", self._total.bytes, size, settings.max_queued_bytes
+        )
         if self._free_disk - size < settings.min_free_disk_bytes:
             detail = "The disk of the service is nearly full: nothing was stored. Try again later."
             raise Unavailable(detail, code="disk_full", retry_after_s=60)

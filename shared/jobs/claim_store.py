@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, or_, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import chunks, now_ms
+from shared.database import chunks, fetch, now_ms
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.model import Attempt, Job, JobRequest, JobResult, in_state
 from shared.jobs.transitions import AttemptStatus, JobState
@@ -43,7 +43,7 @@ async def claim(
         )
         .returning(*_CLAIMED, (col(Job.complete_by) - now_ms()).label("time_left_ms"))
     )
-    rows = (await db.execute(take)).mappings().all()
+    rows = await fetch(db, take)
     if not rows:
         return []
     bodies = select(col(JobRequest.job_id), col(JobRequest.body), col(JobRequest.blob)).where(
@@ -81,9 +81,7 @@ async def renew(
     for some in chunks(sorted(ids), IDS_PER_STATEMENT):
         extend = (
             update(Job)
-            .where(
-                col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING)
-            )
+            .where(col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING))
             .values(lease_expires_at=now_ms() + lease_ms)
             .returning(col(Job.id), col(Job.cancel_requested))
         )
@@ -191,7 +189,10 @@ async def end_claims(db: AsyncConnection, ends: Sequence[ClaimEnd]) -> None:
     waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
     if waits:
         await db.execute(
-            _END.values(not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None), waits
+            _END.values(
+                not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None
+            ),
+            waits,
         )
 
 

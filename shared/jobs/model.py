@@ -26,7 +26,7 @@ WAITING = (JobState.QUEUED, JobState.SCHEDULED)
 
 def in_state(*states: JobState) -> ColumnElement[bool]:
     """Compare `Job.state` with literals: a partial index is only used where the plan can see them."""
-    literals = [literal_column(f"'{state.value}'") for state in states]
+    literals: list[ColumnElement[str]] = [literal_column(f"'{state.value}'") for state in states]
     state = col(Job.state)
     return state == literals[0] if len(literals) == 1 else state.in_(literals)
 
@@ -98,7 +98,10 @@ class Job(SQLModel, table=True):
         Index("job_scheduled", "not_before", **_where("state = 'scheduled'")),
         Index("job_deadline", "complete_by", **_where("state IN ('queued', 'scheduled')")),
         Index(
-            "job_backlog", "tenant_id", "request_bytes", **_where("state IN ('queued', 'scheduled')")
+            "job_backlog",
+            "tenant_id",
+            "request_bytes",
+            **_where("state IN ('queued', 'scheduled')"),
         ),
         Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     )

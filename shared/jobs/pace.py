@@ -2,9 +2,9 @@
 
 import asyncio
 
-from shared.database import Database
+from shared.database import Database, Row
 from shared.jobs import store
-from shared.jobs.view import Place, Row
+from shared.jobs.view import Place
 
 WINDOW_MS = 60_000
 FRESH_S = 1.0

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from shared.database import Database
+from shared.database import Database, Row
 from shared.jobs import store
 
-Row = Mapping[str, Any]
 MOST_AT_ONCE = 500
 
 

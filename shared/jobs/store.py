@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, delete, func, insert, literal, or_, select, tuple_
+from sqlalchemy import Select, and_, delete, func, insert, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import insert_on_conflict, now_ms
+from shared.database import Row, fetch, insert_on_conflict, now_ms
 from shared.jobs.model import WAITING, Attempt, IdempotencyKey, Job, JobRequest, JobResult, in_state
 from shared.jobs.transitions import JobState
 
@@ -87,34 +87,34 @@ async def insert_jobs(
     await db.execute(insert(JobRequest), list(requests))
 
 
-async def get(db: AsyncConnection, tenant_id: str, job_id: str) -> RowMapping | None:
+async def get(db: AsyncConnection, tenant_id: str, job_id: str) -> Row | None:
     """Return the hot row, also of a deleted job; None when the tenant has no such job."""
     found = await lookup(db, tenant_id, [job_id])
     return found[0] if found else None
 
 
-async def lookup(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> Sequence[RowMapping]:
+async def lookup(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> Sequence[Row]:
     """Return the hot rows of those ids that the tenant has, in no order."""
     query = select(JOBS).where(col(Job.id).in_(ids), col(Job.tenant_id) == tenant_id)
-    return (await db.execute(query)).mappings().all()
+    return await fetch(db, query)
 
 
-async def attempts_of(db: AsyncConnection, ids: Sequence[str]) -> Sequence[RowMapping]:
+async def attempts_of(db: AsyncConnection, ids: Sequence[str]) -> Sequence[Row]:
     """Return every attempt of these jobs, oldest first."""
     table = Attempt.__table__  # type: ignore[attr-defined]
     order = (col(Attempt.job_id), col(Attempt.claim_number), col(Attempt.call))
     query = select(table).where(col(Attempt.job_id).in_(ids)).order_by(*order)
-    return (await db.execute(query)).mappings().all()
+    return await fetch(db, query)
 
 
-async def results_of(db: AsyncConnection, ids: Sequence[str]) -> dict[str, RowMapping]:
+async def results_of(db: AsyncConnection, ids: Sequence[str]) -> dict[str, Row]:
     """Return the result row of each job's current generation, by job id."""
     table = JobResult.__table__  # type: ignore[attr-defined]
     same = and_(
         col(Job.id) == col(JobResult.job_id), col(Job.generation) == col(JobResult.generation)
     )
     query = select(table).join(JOBS, same).where(col(JobResult.job_id).in_(ids))
-    return {row["job_id"]: row for row in (await db.execute(query)).mappings()}
+    return {row["job_id"]: row for row in await fetch(db, query)}
 
 
 async def page(
@@ -125,7 +125,7 @@ async def page(
     after: tuple[int, str] | None,
     ascending: bool,
     limit: int,
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Return hot rows in order of (created_at, id), beginning behind `after`."""
     query = _narrow(select(JOBS), filters).where(
         col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None)
@@ -137,7 +137,7 @@ async def page(
     order = (col(Job.created_at), col(Job.id))
     if not ascending:
         order = (order[0].desc(), order[1].desc())  # type: ignore[assignment]
-    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
+    return await fetch(db, query.order_by(*order).limit(limit))
 
 
 def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
@@ -151,7 +151,7 @@ def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
         query = query.where(col(Job.endpoint) == filters.endpoint)
     if filters.tag is not None:
         name, value = filters.tag
-        query = query.where(col(Job.tags)[name].as_string() == value)  # type: ignore[index]
+        query = query.where(col(Job.tags)[name].as_string() == value)
     if filters.created_after is not None:
         query = query.where(col(Job.created_at) >= filters.created_after)
     if filters.created_before is not None:
@@ -159,7 +159,7 @@ def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
     return query
 
 
-async def position(db: AsyncConnection, job: RowMapping) -> int:
+async def position(db: AsyncConnection, job: Row) -> int:
     """Count the jobs that stand before this one: a higher rank, or the same and older."""
     ahead = or_(
         col(Job.priority) < job["priority"],

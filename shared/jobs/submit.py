@@ -1,6 +1,6 @@
 """Submitting: idempotency, admission, then job, body, key and wake-up in one transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared import outbox
-from shared.database import Database, is_unavailable, on_commit
+from shared.database import Database, Row, is_unavailable, on_commit
 from shared.errors import Conflict, PenstockError, Unavailable, Unprocessable
 from shared.group_commit import GroupCommit
 from shared.ids import new_id
@@ -20,8 +20,6 @@ from shared.jobs.transitions import JobState
 from shared.jobs.wakeups import wakeups
 from shared.publisher import Publisher
 from shared.settings import Settings
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,5 +184,3 @@ _EMPTY_ROW: dict[str, Any] = {
 
 def _request_row(entry: _Entry) -> dict[str, Any]:
     return {"job_id": entry.job_id, "body": entry.draft.body, "blob": entry.draft.blob}
-
-

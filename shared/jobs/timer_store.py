@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import RowMapping, Select, bindparam, func, or_, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import now_ms
+from shared.database import Row, fetch, now_ms
 from shared.jobs.model import WAITING, Attempt, Job, in_state
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
 
@@ -95,7 +94,7 @@ async def take_forgotten(
     return await _mark_woken(db, query)
 
 
-async def _mark_woken(db: AsyncConnection, query: Select[Any]) -> list[DueJob]:
+async def _mark_woken(db: AsyncConnection, query: Select[str, int, int]) -> list[DueJob]:
     if db.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True)
     jobs = [DueJob(row.id, row.priority, row.crashes) for row in await db.execute(query)]
@@ -105,7 +104,7 @@ async def _mark_woken(db: AsyncConnection, query: Select[Any]) -> list[DueJob]:
     return jobs
 
 
-async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[RowMapping]:
+async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
     """Return running jobs whose lease is over, with `calling`: whether a call may be under way."""
     calling = (
         select(col(Attempt.job_id))
@@ -132,7 +131,7 @@ async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[RowMapping]:
     )
     if db.dialect.name == "postgresql":
         query = query.with_for_update(skip_locked=True, of=Job)
-    return (await db.execute(query)).mappings().all()
+    return await fetch(db, query)
 
 
 async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
@@ -162,9 +161,7 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
     take = (
         update(Job)
         .where(col(Job.id) == bindparam("at_job"), in_state(JobState.RUNNING))
-        .values(
-            owner=None, lease_expires_at=None, crashes=Job.crashes + 1, version=Job.version + 1
-        )
+        .values(owner=None, lease_expires_at=None, crashes=Job.crashes + 1, version=Job.version + 1)
     )
     again = [row for row in rows if row["state"] == JobState.QUEUED]
     if again:
@@ -188,9 +185,7 @@ async def expire(db: AsyncConnection, *, limit: int) -> list[str]:
         late = late.with_for_update(skip_locked=True)
     end = (
         update(Job)
-        .where(
-            col(Job.id).in_(late), in_state(*WAITING)
-        )
+        .where(col(Job.id).in_(late), in_state(*WAITING))
         .values(
             state=JobState.EXPIRED,
             reason=Reason.DEADLINE,

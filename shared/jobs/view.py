@@ -6,11 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from shared.clock import rfc3339
+from shared.database import Row
 from shared.jobs.transitions import JobState, Priority
 
 NANO = Decimal(1_000_000_000)
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What a call cost: the operator's price, else the published one, in nano-dollars."""
 
 from functools import lru_cache
+from typing import Protocol
 
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
@@ -14,20 +15,40 @@ PER_MILLION = 1000
 FREE_PROVIDERS = frozenset({"sandbox", "ollama", "vllm"})
 
 
+class OwnPrice(Protocol):
+    """A price in dollars per million tokens."""
+
+    @property
+    def input_usd(self) -> float:
+        """Of input that was not cached."""
+
+    @property
+    def output_usd(self) -> float:
+        """Of output."""
+
+    @property
+    def cached_usd(self) -> float:
+        """Of input that was cached."""
+
+
 def price_of(
     provider: str,
     model: str,
     usage: Usage,
     *,
-    own: tuple[float, float, float] | None = None,
+    own: OwnPrice | None = None,
 ) -> int | None:
     """Return the cost in nano-dollars, or None where no price is known.
 
-    `own` is the operator's price in dollars per million tokens: input, output, cached input.
+    `own` is the operator's price.
     """
     if own is not None:
         fresh = usage.input_tokens - usage.cached_tokens
-        amount = fresh * own[0] + usage.output_tokens * own[1] + usage.cached_tokens * own[2]
+        amount = (
+            fresh * own.input_usd
+            + usage.output_tokens * own.output_usd
+            + usage.cached_tokens * own.cached_usd
+        )
         return round(amount * PER_MILLION)
     if provider in FREE_PROVIDERS:
         return 0

@@ -1,6 +1,6 @@
 """What every provider can do, whoever it is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from shared.inference.request import InferenceRequest
@@ -19,7 +19,7 @@ class Provider(Protocol):
         """Return a whole chat completion."""
         ...
 
-    def stream(self, request: InferenceRequest) -> AsyncIterator[InferenceChunk]:
+    def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield a chat completion in chunks; it ends only after a proper end of the stream."""
         ...
 

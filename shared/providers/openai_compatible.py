@@ -1,6 +1,6 @@
 """The adapter for everyone who speaks OpenAI's dialect; how vendors differ is data."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
@@ -84,7 +84,7 @@ class OpenAICompatible:
         """Return embeddings, in the provider's own bytes."""
         return await self._whole(request)
 
-    async def stream(self, request: InferenceRequest) -> AsyncIterator[InferenceChunk]:
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield a chat completion in chunks; close the iterator to close the connection.
 
         The usage is always asked for, so a chunk without choices may carry it at the end.

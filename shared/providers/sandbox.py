@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import orjson
 from pydantic import JsonValue
@@ -58,7 +58,7 @@ class Sandbox:
         value = completion(request.model, request.body)
         return InferenceResponse(200, orjson.dumps(value), usage_of(value), feedback)
 
-    async def stream(self, request: InferenceRequest) -> AsyncIterator[InferenceChunk]:
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield the same answer in chunks; the last one has the usage and no choices."""
         options = for_model(self._options, request.model)
         feedback = await self._admit(options)

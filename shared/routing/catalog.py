@@ -19,6 +19,10 @@ class _PriceRow(BaseModel):
     output_usd: float = Field(default=0, ge=0)
     cached_usd: float | None = Field(default=None, ge=0)
 
+    def build(self) -> Price:
+        cached = self.input_usd if self.cached_usd is None else self.cached_usd
+        return Price(self.input_usd, self.output_usd, cached)
+
 
 class _DeploymentRow(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -37,11 +41,7 @@ class _DeploymentRow(BaseModel):
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
     def build(self) -> Deployment:
-        price = self.price and Price(
-            self.price.input_usd,
-            self.price.output_usd,
-            self.price.input_usd if self.price.cached_usd is None else self.price.cached_usd,
-        )
+        price = self.price.build() if self.price else None
         rest = self.model_dump(exclude={"price", "keys"})
         return Deployment(price=price, keys=tuple(map(read_key, self.keys)), **rest)
 
@@ -120,7 +120,9 @@ def load_catalog(
         ValueError: a row is wrong; the message names the field and what it may be.
     """
     try:
-        file = _File.model_validate({k: config[k] for k in ("deployments", "routes") if k in config})
+        file = _File.model_validate(
+            {k: config[k] for k in ("deployments", "routes") if k in config}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -131,7 +133,9 @@ def load_catalog(
     for row in file.routes:
         for name in row.deployments:
             if name not in deployments:
-                message = f"the route {row.model} names the deployment {name}, which is not configured"
+                message = (
+                    f"the route {row.model} names the deployment {name}, which is not configured"
+                )
                 raise ValueError(message)
         routes[row.model] = Route(row.model, tuple(deployments[name] for name in row.deployments))
     return Catalog(deployments, routes, provider_keys)

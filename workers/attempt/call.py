@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
 
@@ -24,6 +25,7 @@ from workers.attempt.stream import read_stream
 from workers.resources import WorkerResources
 
 LEASE_MARGIN_S = 60.0
+DEADLINE = "The job's deadline came during the call."
 
 
 class MustWait(Exception):
@@ -46,6 +48,9 @@ class ClaimLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
+    """A call that the limiter has let through."""
+
+    number: int
     target: Target
     reservation: Reservation
     waited_ms: int
@@ -60,10 +65,9 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         ProviderError: the call failed; the lane's limiter knows already.
     """
     admission = await _admit(hold, work, resources)
-    number = len(hold.calls) + 1
     start = AttemptStart(
         job=hold.job,
-        call=number,
+        call=admission.number,
         deployment=admission.target.deployment.name,
         lane=admission.target.lane_key,
         limiter_wait_ms=admission.waited_ms,
@@ -73,29 +77,33 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         standing = await resources.journal.start(start)
     except BaseException:
         # The row may have been written all the same: say that nothing was sent.
-        hold.calls.append(AttemptEnd(number, AttemptStatus.INTERRUPTED))
+        hold.calls.append(AttemptEnd(admission.number, AttemptStatus.INTERRUPTED))
         await resources.limiter.release(admission.reservation)
         raise
     if standing is not Standing.HELD:
         await resources.limiter.release(admission.reservation)
         raise ClaimLost(standing)
     failpoint("after_attempt_row")
-    return await _send(hold, work, admission, number, resources)
+    return await _send(hold, work, admission, resources)
 
 
 async def _admit(hold: Hold, work: Work, resources: WorkerResources) -> _Admission:
     began = monotonic()
     job = hold.job
     cost = estimate(work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+    number = len(hold.calls) + 1
     denials: list[tuple[Denied, Target]] = []
     for target in targets(resources.catalog.resolve(job.model)):
         hold.lane = target.lane_key
-        operation = f"{job.id}:{job.claim_number}:{len(hold.calls) + 1}"
+        operation = f"{job.id}:{job.claim_number}:{number}"
         answer = await resources.limiter.acquire(
-            lane_of(target), operation, cost, lease_ttl_s=_total_s(target, resources) + LEASE_MARGIN_S
+            lane_of(target),
+            operation,
+            cost,
+            lease_ttl_s=_total_s(target, resources) + LEASE_MARGIN_S,
         )
         if isinstance(answer, Reservation):
-            return _Admission(target, answer, round((monotonic() - began) * 1000))
+            return _Admission(number, target, answer, round((monotonic() - began) * 1000))
         denials.append((answer, target))
     raise _soonest(denials)
 
@@ -111,7 +119,7 @@ def _soonest(denials: Sequence[tuple[Denied, Target]]) -> MustWait:
 
 
 async def _send(
-    hold: Hold, work: Work, admission: _Admission, number: int, resources: WorkerResources
+    hold: Hold, work: Work, admission: _Admission, resources: WorkerResources
 ) -> InferenceResponse:
     began = monotonic()
     target = admission.target
@@ -120,19 +128,21 @@ async def _send(
         async with asyncio.timeout(hold.job.time_left_ms / 1000):
             response = await _perform(request, work, target, resources)
     except ProviderError as error:
-        await _failed(hold, error, admission, number, began, resources)
+        hold.calls.append(_error_end(admission, error, began, resources))
+        await _settle_failure(admission, error, resources)
         raise
     except TimeoutError as late:
-        error = Timeout("The job's deadline came during the call.", provider=target.deployment.provider)
-        await _failed(hold, error, admission, number, began, resources)
-        raise error from late
+        expired = Timeout(DEADLINE, provider=target.deployment.provider)
+        hold.calls.append(_error_end(admission, expired, began, resources))
+        await _settle_failure(admission, expired, resources)
+        raise expired from late
     except BaseException:
         # We close the call: what the provider did until then is not known.
-        hold.calls.append(_interrupted(number, began))
+        hold.calls.append(_interrupted(admission.number, began))
         await resources.limiter.settle(admission.reservation, None, outcome=Outcome.FAILED)
         raise
     failpoint("after_response")
-    hold.calls.append(_succeeded(number, response, target, began, resources))
+    hold.calls.append(_succeeded(admission, response, began, resources))
     await _settle(admission, response, resources)
     failpoint("after_settle")
     return response
@@ -145,7 +155,8 @@ async def _perform(
     if request.operation is Operation.EMBEDDINGS:
         return await provider.embed(request)
     if work.streams:
-        return await read_stream(provider.stream(request))
+        async with aclosing(provider.stream(request)) as chunks:
+            return await read_stream(chunks)
     return await provider.generate(request)
 
 
@@ -153,30 +164,25 @@ async def _settle(
     admission: _Admission, response: InferenceResponse, resources: WorkerResources
 ) -> None:
     usage = response.usage
-    actual = usage and Cost(1, usage.input_tokens, usage.output_tokens)
+    actual = None if usage is None else Cost(1, usage.input_tokens, usage.output_tokens)
     await resources.limiter.settle(admission.reservation, actual, outcome=Outcome.OK)
     if response.feedback is not None:
         await resources.limiter.observe(lane_of(admission.target), response.feedback)
 
 
-async def _failed(
-    hold: Hold,
-    error: ProviderError,
-    admission: _Admission,
-    number: int,
-    began: float,
-    resources: WorkerResources,
+async def _settle_failure(
+    admission: _Admission, error: ProviderError, resources: WorkerResources
 ) -> None:
-    hold.calls.append(_error_end(number, error, admission.target, began, resources))
     if not error.sent:
         await resources.limiter.release(admission.reservation)
         return
-    loaded = isinstance(error, RateLimited | Overloaded | Timeout)
-    usage = error.usage
-    refused = error.status is not None and not error.possibly_billed
-    actual = Cost(1, usage.input_tokens, usage.output_tokens) if usage else None
-    if actual is None and refused:
+    usage, actual = error.usage, None
+    if usage is not None:
+        actual = Cost(1, usage.input_tokens, usage.output_tokens)
+    elif error.status is not None and not error.possibly_billed:
+        # A plain refusal: the request counted, no tokens did.
         actual = Cost(1, 0, 0)
+    loaded = isinstance(error, RateLimited | Overloaded | Timeout)
     outcome = Outcome.OVERLOADED if loaded else Outcome.FAILED
     await resources.limiter.settle(admission.reservation, actual, outcome=outcome)
 
@@ -194,31 +200,31 @@ def _cost(usage: Usage | None, target: Target, resources: WorkerResources) -> in
 
 
 def _succeeded(
-    number: int, response: InferenceResponse, target: Target, began: float, resources: WorkerResources
+    admission: _Admission, response: InferenceResponse, began: float, resources: WorkerResources
 ) -> AttemptEnd:
     return AttemptEnd(
-        call=number,
+        call=admission.number,
         status=AttemptStatus.OK,
         http_status=response.status_code,
         usage=response.usage,
-        cost_nanousd=_cost(response.usage, target, resources),
+        cost_nanousd=_cost(response.usage, admission.target, resources),
         first_token_ms=response.first_token_ms,
         total_ms=_elapsed_ms(began),
     )
 
 
 def _error_end(
-    number: int, error: ProviderError, target: Target, began: float, resources: WorkerResources
+    admission: _Admission, error: ProviderError, began: float, resources: WorkerResources
 ) -> AttemptEnd:
     unknown = error.possibly_billed and error.usage is None
     return AttemptEnd(
-        call=number,
+        call=admission.number,
         status=AttemptStatus.UNKNOWN if unknown else AttemptStatus.ERROR,
         http_status=error.status,
         error_code=error.code,
         error_message=error.message,
         usage=error.usage,
-        cost_nanousd=_cost(error.usage, target, resources),
+        cost_nanousd=_cost(error.usage, admission.target, resources),
         total_ms=_elapsed_ms(began),
         possibly_billed=error.possibly_billed,
     )

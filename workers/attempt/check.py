@@ -72,5 +72,7 @@ def repair(work: Work, checked: Checked) -> Work:
 def mismatch(checked: Checked) -> Unworkable:
     """Return the error of a job whose answer did not meet the schema after the repair either."""
     shown = "; ".join(checked.problems[:SHOWN_PROBLEMS])
-    message = f"The model's answer does not match the schema, after one repair round either: {shown}"
+    message = (
+        f"The model's answer does not match the schema, after one repair round either: {shown}"
+    )
     return Unworkable(Reason.SCHEMA_MISMATCH, "schema_mismatch", message)

@@ -17,9 +17,7 @@ from workers.resources import WorkerResources
 SNIPPET = 2000
 
 
-async def completed(
-    hold: Hold, answer: InferenceResponse, resources: WorkerResources
-) -> ClaimEnd:
+async def completed(hold: Hold, answer: InferenceResponse, resources: WorkerResources) -> ClaimEnd:
     """End with the provider's answer; a large one goes to the blob store first."""
     result = Result(answer.status_code, answer.body)
     if len(answer.body) > resources.settings.inline_bytes:
@@ -79,7 +77,9 @@ def stopped(hold: Hold) -> ClaimEnd | None:
 def crashed(hold: Hold) -> ClaimEnd:
     """End a job over which our own code stumbled."""
     message = "An internal error ended this job. Its operators find it in the logs by the job's id."
-    return _end(hold, JobState.FAILED, Reason.INTERNAL_ERROR, error=_error("internal_error", message))
+    return _end(
+        hold, JobState.FAILED, Reason.INTERNAL_ERROR, error=_error("internal_error", message)
+    )
 
 
 def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any) -> ClaimEnd:

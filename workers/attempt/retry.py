@@ -39,6 +39,7 @@ class Retry:
 
     delay_s: float
     reason: Reason = Reason.BACKOFF
+    pause_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,9 @@ def decide(
 def _retry(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float) -> Decision:
     if error.possibly_billed and job.on_unknown == OnUnknown.FAIL:
         return GiveUp(Reason.UNKNOWN_OUTCOME)
-    tries = min(job.max_attempts, MALFORMED_TRIES) if isinstance(error, Malformed) else job.max_attempts
+    tries = (
+        min(job.max_attempts, MALFORMED_TRIES) if isinstance(error, Malformed) else job.max_attempts
+    )
     if job.failures + 1 >= tries:
         return GiveUp(Reason.ATTEMPTS_EXHAUSTED)
     return Retry(max(error.retry_after_s or 0.0, backoff.delay_s(job.failures, chance)))

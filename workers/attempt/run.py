@@ -4,9 +4,9 @@ import asyncio
 
 import structlog
 
-from shared.inference.response import InferenceResponse
 from shared.database import UNAVAILABLE
 from shared.documents.extraction import ExtractorUnavailable
+from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
 from shared.providers.errors import ProviderError
@@ -19,38 +19,45 @@ from workers.resources import WorkerResources
 
 log = structlog.get_logger()
 
-STORE_DELAY_MS = 1000
+PART_DELAY_MS = 1000
 
 
 async def run_attempt(hold: Hold, resources: WorkerResources) -> ClaimEnd | None:
     """Work on a claimed job until it ends, waits, or is stopped; None when it is no longer ours."""
-    job = hold.job
     try:
-        work = await prepare(job, resources)
+        work = await prepare(hold.job, resources)
         answer = await _ask(hold, work, resources)
         return await finish.completed(hold, answer, resources)
-    except MustWait as wait:
-        return finish.waits(hold, wait.reason, wait.delay_ms, lane=wait.lane)
-    except Unworkable as error:
-        return finish.unworkable(hold, error)
-    except ProviderError as error:
-        decision = decide(error, job, resources.backoff)
-        await _pause_lane(hold, getattr(decision, "pause_s", None), resources)
-        return finish.after_failure(hold, error, decision)
-    except ClaimLost as lost:
-        hold.stop = Stop.CANCELLED if lost.standing is Standing.CANCELLED else Stop.LOST
-        return finish.stopped(hold)
     except asyncio.CancelledError:
         if hold.stop is None:
             raise
         return finish.stopped(hold)
-    except (*UNAVAILABLE, ExtractorUnavailable) as error:
-        log.warning("attempt.store_unavailable", job=job.id, error=str(error))
-        return finish.waits(hold, Reason.BACKOFF, STORE_DELAY_MS, lane=None)
-    except Exception:
-        # A bug of ours must not leave the job in limbo nor tell its insides to the client.
-        log.exception("attempt.crashed", job=job.id, tenant=job.tenant_id)
-        return finish.crashed(hold)
+    except Exception as error:  # noqa: BLE001  whatever it is, the job must not stay in limbo
+        return await _ended_by(error, hold, resources)
+
+
+async def _ended_by(error: Exception, hold: Hold, resources: WorkerResources) -> ClaimEnd | None:
+    if isinstance(error, MustWait):
+        return finish.waits(hold, error.reason, error.delay_ms, lane=error.lane)
+    if isinstance(error, ProviderError):
+        decision = decide(error, hold.job, resources.backoff)
+        await _pause_lane(hold, decision.pause_s, resources)
+        return finish.after_failure(hold, error, decision)
+    if isinstance(error, ClaimLost):
+        hold.stop = Stop.CANCELLED if error.standing is Standing.CANCELLED else Stop.LOST
+        return finish.stopped(hold)
+    return _ended_by_us(error, hold)
+
+
+def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
+    if isinstance(error, Unworkable):
+        return finish.unworkable(hold, error)
+    if isinstance(error, (*UNAVAILABLE, ExtractorUnavailable)):
+        log.warning("attempt.part_unavailable", job=hold.job.id, error=str(error))
+        return finish.waits(hold, Reason.BACKOFF, PART_DELAY_MS, lane=None)
+    # A bug of ours: the log has all of it, the client none of its insides.
+    log.error("attempt.crashed", job=hold.job.id, tenant=hold.job.tenant_id, exc_info=error)
+    return finish.crashed(hold)
 
 
 async def _ask(hold: Hold, work: Work, resources: WorkerResources) -> InferenceResponse:

@@ -13,7 +13,11 @@ OK = 200
 
 
 async def read_stream(chunks: AsyncIterator[InferenceChunk]) -> InferenceResponse:
-    """Join the chunks into a `chat.completion`, with the time to the first token in milliseconds."""
+    """Join the chunks into a `chat.completion`, with the time to the first token in milliseconds.
+
+    Raises:
+        ProviderError: what the stream raised; a part of an answer is never a result.
+    """
     began = monotonic()
     first_token_ms: int | None = None
     completion = _Completion()
@@ -42,9 +46,9 @@ class _Completion:
                 {"index": part["index"], "message": {"role": "assistant", "content": None}},
             )
             _join(choice["message"], part.get("delta") or {})
-            for name in ("finish_reason", "logprobs"):
-                if part.get(name) is not None:
-                    choice[name] = part[name]
+            if part.get("finish_reason") is not None:
+                choice["finish_reason"] = part["finish_reason"]
+            _join_logprobs(choice, part.get("logprobs"))
 
     def whole(self) -> dict[str, Any]:
         choices = [self._choices[index] for index in sorted(self._choices)]
@@ -77,3 +81,14 @@ def _join_call(call: dict[str, Any], piece: dict[str, Any]) -> None:
                 function[key] = (function.get(key) or "") + (text or "")
         elif name != "index" and value is not None:
             call[name] = value
+
+
+def _join_logprobs(choice: dict[str, Any], piece: dict[str, Any] | None) -> None:
+    if piece is None:
+        return
+    whole = choice.setdefault("logprobs", {})
+    for name, tokens in piece.items():
+        if isinstance(tokens, list):
+            whole[name] = (whole.get(name) or []) + tokens
+        else:
+            whole.setdefault(name, tokens)

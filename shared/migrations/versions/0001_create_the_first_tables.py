@@ -200,7 +200,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("queue", sa.String(), nullable=False),
-        sa.Column("kwargs", sa.LargeBinary(), nullable=False),
+        sa.Column("arguments", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
