@@ -9,17 +9,19 @@ from api.request_id import RequestIdMiddleware
 from api.routes import routes
 from shared import failpoints, open_files
 from shared.settings import Settings
-from shared.telemetry import logs
+from shared.telemetry import logs, multiprocess
+from shared.telemetry.metrics import ApiMetrics
 
 
 def create_app(settings: Settings) -> Starlette:
     """Build the API for these settings; what it needs opens with its lifespan."""
     logs.configure(settings.log_level, settings.log_format)
+    multiprocess.share(settings.data_dir / "metrics")
     failpoints.arm(settings.failpoint)
     open_files.raise_limit()
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIdMiddleware)],
+        middleware=[Middleware(RequestIdMiddleware, metrics=ApiMetrics())],
         exception_handlers=HANDLERS,
         lifespan=lifespan(settings),
     )

@@ -6,9 +6,11 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 
+from api.readiness import Readiness
 from api.waiting import Waiting
 from shared.auth.keyring import Keyring
 from shared.jobs.pace import Pace
+from shared.jobs.pulse import Pulse
 from shared.jobs.reader import JobReader
 from shared.jobs.submit import Submitter
 from shared.resources import Resources, open_resources
@@ -24,6 +26,8 @@ class State(TypedDict):
     reader: JobReader
     pace: Pace
     waiting: Waiting
+    pulse: Pulse
+    readiness: Readiness
 
 
 def lifespan(
@@ -45,6 +49,8 @@ def lifespan(
                     reader=JobReader(resources.database),
                     pace=Pace(resources.database),
                     waiting=waiting,
+                    pulse=Pulse(resources.database),
+                    readiness=Readiness(resources),
                 )
             finally:
                 await waiting.close()

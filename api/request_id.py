@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import REQUEST_ID, unexpected
 from shared.ids import new_id
+from shared.telemetry.metrics import ApiMetrics
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _HEADER = b"x-request-id"
@@ -22,22 +23,24 @@ class RequestIdMiddleware:
     goes back in the response, into every log line of the request and into the body of an error.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: ApiMetrics | None = None) -> None:
         self._app = app
+        self._metrics = metrics or ApiMetrics()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await _Exchange(scope, send).run(self._app, receive)
+        await _Exchange(scope, send, self._metrics).run(self._app, receive)
 
 
 class _Exchange:
-    __slots__ = ("_id", "_scope", "_send", "_started", "_status")
+    __slots__ = ("_id", "_metrics", "_scope", "_send", "_started", "_status")
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, metrics: ApiMetrics) -> None:
         self._scope = scope
+        self._metrics = metrics
         self._send = send
         self._status = 0
         self._started = time.perf_counter()
@@ -68,13 +71,16 @@ class _Exchange:
         scope = self._scope
         note = log.debug if scope["path"] in QUIET else log.info
         route = scope.get("route")
+        # The template: real paths have ids in them, and strangers' paths anything at all.
+        path = scope.get("root_path", "") + route.path if route is not None else None
+        seconds = time.perf_counter() - self._started
+        self._metrics.answered(scope["method"], path, self._status, seconds)
         note(
             "http.request",
             method=scope["method"],
-            # The template: real paths have ids in them, and strangers' paths anything at all.
-            path=scope.get("root_path", "") + route.path if route is not None else None,
+            path=path,
             status=self._status,
-            ms=round((time.perf_counter() - self._started) * 1000, 1),
+            ms=round(seconds * 1000, 1),
         )
 
 

@@ -1,32 +1,221 @@
-"""What the processes count for Prometheus."""
+"""What the processes count for Prometheus. Labels have few values: never a tenant, a job or free text."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
-from shared.jobs.claims import ClaimEnd
-from shared.jobs.timer_store import Verdict
+from shared.clock import now_ms
+from shared.telemetry.labels import Named, deployment_label, method_label
 
-ATTEMPTS = Counter("penstock_attempts", "Calls to providers, by outcome", ["deployment", "status"])
-JOBS = Counter("penstock_jobs_left", "Jobs that left a worker, by state", ["state", "reason"])
-RECLAIMED = Counter("penstock_leases_reclaimed", "Jobs taken from workers that are gone", ["state"])
+QUEUED = "queued"
+PRIORITIES = ("interactive", "standard", "bulk")
+WAIT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
+CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
+HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Claimed(Protocol):
+    """A job that was just claimed; times are milliseconds since the epoch."""
+
+    @property
+    def priority(self) -> int:
+        """Its rank: 0 goes first."""
+        ...
+
+    @property
+    def claim_number(self) -> int:
+        """How often it was claimed."""
+        ...
+
+    @property
+    def created_at(self) -> int:
+        """When it was stored."""
+        ...
+
+    @property
+    def scheduled_at(self) -> int | None:
+        """Before when it was not to begin."""
+        ...
+
+
+class Left(Protocol):
+    """How a job leaves a worker's hands: an end, or back to the queue."""
+
+    @property
+    def state(self) -> str:
+        """The state it goes to."""
+        ...
+
+    @property
+    def reason(self) -> str | None:
+        """Why."""
+        ...
+
+
+class Called(Protocol):
+    """What became of a call."""
+
+    @property
+    def status(self) -> str:
+        """One of the attempt's statuses."""
+        ...
+
+    @property
+    def total_ms(self) -> int | None:
+        """How long it took, None if nothing was sent."""
+        ...
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    # No registry: what is served is read from the files of all processes.
+    return Counter(name, text, labels, registry=None)
+
+
+def _histogram(name: str, text: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+    return Histogram(name, text, labels, registry=None, buckets=buckets)
+
+
+def _ended_counter() -> Counter:
+    return _counter("penstock_jobs_ended", "Jobs that reached a final state", "state", "reason")
 
 
 class WorkerMetrics:
     """What a worker counts."""
 
-    def job_left(self, end: ClaimEnd, *, kept: bool) -> None:
-        """Count how a job left the worker's hands, and its calls."""
-        state = end.state if kept else "lost"
-        JOBS.labels(state, end.reason or "").inc()
-        for attempt in end.attempts:
-            ATTEMPTS.labels(end.lane or "", attempt.status).inc()
+    def __init__(self) -> None:
+        self._claims = _counter(
+            "penstock_claims", "Jobs that a worker asked for in its claims", "outcome"
+        )
+        self._slices = _histogram(
+            "penstock_claim_jobs", "Jobs that one claim won", buckets=GROUP_BUCKETS
+        )
+        self._groups = _histogram(
+            "penstock_journal_entries", "Entries that one transaction wrote", buckets=GROUP_BUCKETS
+        )
+        self._waits = _histogram(
+            "penstock_queue_wait_seconds",
+            "Time from a job's submit or scheduled time to its first claim",
+            "priority",
+            buckets=WAIT_BUCKETS_S,
+        )
+        self._denials = _counter(
+            "penstock_limiter_denials",
+            "Calls that the limiter did not admit, by what was short",
+            "deployment",
+            "bucket",
+        )
+        self._attempts = _counter(
+            "penstock_attempts", "Calls to providers, by outcome", "deployment", "status"
+        )
+        self._calls = _histogram(
+            "penstock_call_seconds", "Duration of calls", "deployment", buckets=CALL_BUCKETS_S
+        )
+        self._ended = _ended_counter()
+        self._requeued = _counter(
+            "penstock_jobs_requeued", "Jobs that went back to the queue to wait", "reason"
+        )
+        self._lost = _counter(
+            "penstock_claims_lost", "Ends that were not written: the job was another's by then"
+        )
+
+    def claimed(self, jobs: Sequence[Claimed], *, asked: int) -> None:
+        """Count a claim that asked for `asked` jobs and won these."""
+        self._slices.observe(len(jobs))
+        self._claims.labels("won").inc(len(jobs))
+        if missed := asked - len(jobs):
+            self._claims.labels("missed").inc(missed)
+        now = now_ms()
+        for job in jobs:
+            if job.claim_number == 1:
+                begin = max(job.created_at, job.scheduled_at or 0)
+                wait = self._waits.labels(PRIORITIES[job.priority])
+                wait.observe(max(0, now - begin) / 1000)
+
+    def denied(self, deployment: Named, bucket: str) -> None:
+        """Count a call that the limiter did not admit."""
+        self._denials.labels(deployment_label(deployment), bucket).inc()
+
+    def called(self, deployment: Named, attempts: Iterable[Called]) -> None:
+        """Count calls that ended, however they ended."""
+        name = deployment_label(deployment)
+        for attempt in attempts:
+            self._attempts.labels(name, attempt.status).inc()
+            if attempt.total_ms is not None:
+                self._calls.labels(name).observe(attempt.total_ms / 1000)
+
+    def written(self, entries: int) -> None:
+        """Count a transaction of the journal."""
+        self._groups.observe(entries)
+
+    def job_left(self, end: Left, *, kept: bool) -> None:
+        """Count how a job left the worker's hands; `kept` is False when it was no longer its own."""
+        if not kept:
+            self._lost.inc()
+        elif end.state == QUEUED:
+            self._requeued.labels(end.reason or "").inc()
+        else:
+            self._ended.labels(end.state, end.reason or "").inc()
 
 
 class SchedulerMetrics:
     """What the scheduler counts."""
 
-    def reclaimed(self, verdicts: Iterable[Verdict]) -> None:
+    def __init__(self) -> None:
+        self._reclaimed = _counter(
+            "penstock_leases_reclaimed", "Jobs taken from workers that are gone", "state"
+        )
+        self._relayed = _counter(
+            "penstock_outbox_relayed", "Wake-ups that were sent late, by the scheduler"
+        )
+        self._woken = _counter(
+            "penstock_jobs_woken_again", "Ready jobs whose wake-up was lost", "priority"
+        )
+        self._ended = _ended_counter()
+
+    def reclaimed(self, verdicts: Iterable[Left]) -> None:
         """Count leases taken from workers that are gone."""
         for verdict in verdicts:
-            RECLAIMED.labels(verdict.state).inc()
+            self._reclaimed.labels(verdict.state).inc()
+            if verdict.state != QUEUED:
+                self._ended.labels(verdict.state, verdict.reason or "").inc()
+
+    def expired(self, jobs: int) -> None:
+        """Count jobs that waited past their deadline."""
+        self._ended.labels("expired", "deadline").inc(jobs)
+
+    def relayed(self, wakeups: int) -> None:
+        """Count wake-ups that their sender had promised and not sent."""
+        self._relayed.inc(wakeups)
+
+    def woken_again(self, priority: str, jobs: int) -> None:
+        """Count ready jobs that had to be woken again."""
+        self._woken.labels(priority).inc(jobs)
+
+
+class ApiMetrics:
+    """What the API counts."""
+
+    def __init__(self) -> None:
+        self._requests = _counter(
+            "penstock_http_requests", "Requests answered", "method", "route", "status"
+        )
+        self._seconds = _histogram(
+            "penstock_http_request_seconds",
+            "Time to the end of the answer; a long poll's waiting is part of it",
+            "method",
+            "route",
+            buckets=HTTP_BUCKETS_S,
+        )
+        self._ended = _ended_counter()
+
+    def answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count a request; `route` is the path's template, None when no path fitted."""
+        method, route = method_label(method), route or "none"
+        self._requests.labels(method, route, status or 499).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def cancelled(self) -> None:
+        """Count a job that was cancelled while it waited."""
+        self._ended.labels("cancelled", "cancelled").inc()
