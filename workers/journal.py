@@ -14,6 +14,7 @@ from shared.group_commit import GroupCommit
 from shared.jobs import claim_store
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
 from shared.jobs.transitions import FINAL
+from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
 
@@ -24,9 +25,17 @@ PATIENCE_S = 60.0
 class Journal:
     """One per worker process; every write passes the fence."""
 
-    def __init__(self, database: Database, redis: Redis, *, owner: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        redis: Redis,
+        *,
+        owner: str,
+        metrics: WorkerMetrics | None = None,
+    ) -> None:
         self._owner = owner
         self._redis = redis
+        self._metrics = metrics or WorkerMetrics()
         self._group: GroupCommit[Entry, Standing] = GroupCommit(
             database, self._write, linger_s=0.01, patience_s=PATIENCE_S
         )
@@ -46,6 +55,7 @@ class Journal:
         await asyncio.gather(*self._notices)
 
     async def _write(self, db: AsyncConnection, entries: Sequence[Entry]) -> Sequence[Standing]:
+        self._metrics.written(len(entries))
         held = await claim_store.fence(db, [entry.job for entry in entries], owner=self._owner)
         starts, ends = _sorted(entries)
         sendable = [start for start in starts if held.get(start.job.id) is Standing.HELD]

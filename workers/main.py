@@ -4,7 +4,7 @@ import dramatiq
 
 from shared import failpoints, open_files
 from shared.settings import Settings
-from shared.telemetry import logs
+from shared.telemetry import logs, multiprocess
 from workers import jobs
 from workers.broker import GatedBroker
 from workers.process import WorkerProcess
@@ -13,6 +13,7 @@ from workers.process import WorkerProcess
 def build(settings: Settings) -> GatedBroker:
     """Return the broker of a worker process, ready for Dramatiq to run."""
     logs.configure(settings.log_level, settings.log_format)
+    multiprocess.share(settings.data_dir / "metrics")
     failpoints.arm(settings.failpoint)
     open_files.raise_limit()
     process = WorkerProcess(settings)

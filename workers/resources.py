@@ -82,7 +82,8 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
     """Open everything; on leaving, write what the journal still holds before the rest closes."""
     owner = f"worker-{uuid.uuid4().hex}"
     async with open_resources(settings) as shared:
-        journal = Journal(shared.database, shared.redis, owner=owner)
+        metrics = WorkerMetrics()
+        journal = Journal(shared.database, shared.redis, owner=owner, metrics=metrics)
         providers = ProviderPool(settings)
         extractor = Extractor(
             limits=Limits(
@@ -101,7 +102,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
                 extractor=extractor,
                 journal=journal,
                 backoff=Backoff(settings.backoff_base_s, settings.backoff_cap_s),
-                metrics=WorkerMetrics(),
+                metrics=metrics,
             )
         finally:
             await journal.close()

@@ -109,6 +109,7 @@ class Runner:
             jobs = await self._claim(ids)
         finally:
             self._claiming -= len(ids)
+        self._resources.metrics.claimed(jobs, asked=len(ids))
         failpoint("after_claim")
         return [self._start(job) for job in jobs]
 

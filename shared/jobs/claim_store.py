@@ -68,6 +68,7 @@ _CLAIMED = (
     col(Job.max_attempts),
     col(Job.on_unknown),
     col(Job.created_at),
+    col(Job.scheduled_at),
     col(Job.complete_by),
     col(Job.error),
 )

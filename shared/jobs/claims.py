@@ -40,6 +40,7 @@ class ClaimedJob:
     error: dict[str, JsonValue] | None
     body: bytes | None
     blob: str | None
+    scheduled_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

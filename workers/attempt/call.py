@@ -84,7 +84,11 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         await resources.limiter.release(admission.reservation)
         raise ClaimLost(standing)
     failpoint("after_attempt_row")
-    return await _send(hold, work, admission, resources)
+    try:
+        return await _send(hold, work, admission, resources)
+    finally:
+        ended = hold.calls[admission.number - 1 :]
+        resources.metrics.called(admission.target.deployment, ended)
 
 
 async def _admit(hold: Hold, work: Work, resources: WorkerResources) -> _Admission:
@@ -104,6 +108,7 @@ async def _admit(hold: Hold, work: Work, resources: WorkerResources) -> _Admissi
         )
         if isinstance(answer, Reservation):
             return _Admission(number, target, answer, round((monotonic() - began) * 1000))
+        resources.metrics.denied(target.deployment, answer.bucket)
         denials.append((answer, target))
     raise _soonest(denials)
 

@@ -7,7 +7,7 @@ import uvloop
 
 from shared import failpoints
 from shared.settings import Settings
-from shared.telemetry import logs
+from shared.telemetry import logs, multiprocess
 from workers.scheduler.leader import run
 
 
@@ -23,5 +23,6 @@ async def main(settings: Settings) -> None:
 if __name__ == "__main__":
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
+    multiprocess.share(settings.data_dir / "metrics")
     failpoints.arm(settings.failpoint)
     uvloop.run(main(settings))

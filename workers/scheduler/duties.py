@@ -63,6 +63,7 @@ class Desk:
         failpoint("after_outbox")
         async with self._resources.database.transaction() as db:
             await outbox.remove(db, [promise.id for promise in promises])
+        self._metrics.relayed(len(promises))
         log.info("outbox.relayed", messages=len(promises))
 
     async def rescue(self) -> None:
@@ -95,12 +96,14 @@ class Desk:
                 promises = await outbox.add(db, self._messages(jobs))
             self._resources.publisher.after_commit(promises)
             if jobs:
+                self._metrics.woken_again(priority, len(jobs))
                 log.info("jobs.woken_again", jobs=len(jobs), queue=priority)
 
     async def expire(self) -> None:
         """End what waited past its deadline."""
         async with self._resources.database.transaction() as db:
             ids = await timer_store.expire(db, limit=AT_ONCE)
+        self._metrics.expired(len(ids))
         await self._ended(ids)
 
     async def restore_limiter(self) -> None:
