@@ -48,7 +48,8 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     Raises:
         TooLarge: the header or the stream says that it is longer.
     """
-    check_length(request, max_bytes=max_bytes)
+    if announced_bytes(request) > max_bytes:
+        raise _too_large(max_bytes)
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
@@ -58,15 +59,10 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def check_length(request: Request, *, max_bytes: int) -> None:
-    """Refuse what is announced as too long before a byte of it is read.
-
-    Raises:
-        TooLarge: `Content-Length` is more than `max_bytes`.
-    """
+def announced_bytes(request: Request) -> int:
+    """Return what `Content-Length` says, 0 when it says nothing."""
     length = request.headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length[:20]) > max_bytes:
-        raise _too_large(max_bytes)
+    return int(length[:20]) if length.isascii() and length.isdigit() else 0
 
 
 def parse_object(raw: bytes) -> dict[str, JsonValue]:

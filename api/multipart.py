@@ -10,9 +10,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from api.body import check_length
+from api.body import announced_bytes
 from shared.errors import BadRequest, TooLarge
-from shared.files.blobs import BlobStore, new_key
+from shared.files.blobs import BlobStore, new_key, too_large
 
 MAX_FIELD_BYTES = 1024 * 1024
 MAX_FIELDS_BYTES = 2 * 1024 * 1024
@@ -58,7 +58,8 @@ async def read_multipart(
         TooLarge: the file, or the fields together.
     """
     parts = _Parts(request, _boundary(request))
-    check_length(request, max_bytes=max_file_bytes + MAX_FIELDS_BYTES)
+    if announced_bytes(request) > max_file_bytes + MAX_FIELDS_BYTES:
+        raise too_large(max_file_bytes)
     form = Form()
     try:
         async for part in parts.read():

@@ -31,6 +31,12 @@ def new_key(folder: str) -> str:
     return f"{folder}/{name[-2:]}/{name}"
 
 
+def too_large(max_bytes: int) -> TooLarge:
+    """Return the refusal of a file that is longer than `max_bytes`."""
+    detail = f"The file is larger than {max_bytes} bytes: split it."
+    return TooLarge(detail, code="file_too_large", param="file", extra={"limit": max_bytes})
+
+
 class BlobStore:
     """Write-once blobs. When a write returns, the bytes survive a power cut.
 
@@ -147,8 +153,7 @@ class _Counter:
         async for chunk in self._chunks:
             self.size += len(chunk)
             if self.size > self._max_bytes:
-                detail = f"The file is larger than {self._max_bytes} bytes: split it."
-                raise TooLarge(detail, code="file_too_large", extra={"limit": self._max_bytes})
+                raise too_large(self._max_bytes)
             self.hash.update(chunk)
             yield chunk
 

@@ -112,7 +112,8 @@ async def test_a_large_file_is_refused_by_its_header_alone(opened: World) -> Non
     answer = await opened.clients["mine"].post("/v1/files", content=body(), headers=headers)
 
     assert (answer.status_code, sent) == (413, 0)
-    assert answer.json()["error"]["code"] == "body_too_large"
+    assert answer.json()["error"]["code"] == "file_too_large"
+    assert answer.json()["limit"] == LIMIT
 
 
 async def test_a_large_file_is_cut_off_where_it_becomes_too_large(opened: World) -> None:
