@@ -1,0 +1,158 @@
+"""What an operation is made of, and the parts that it names: parameters, headers, errors, keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from api.files import LISTED_PURPOSES, MAX_LISTED
+from api.job_filters import STATUSES
+from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from api.prefer import LONGEST_WAIT_S
+from shared.auth.permissions import Permission
+from shared.jobs.draft import Endpoint
+
+Part = dict[str, Any]
+JSON, FORM, TEXT, ANY = "application/json", "multipart/form-data", "text/plain", "*/*"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer: its meaning, its model (None: no model describes it), its headers."""
+
+    text: str
+    model: type[BaseModel] | None = None
+    headers: tuple[str, ...] = ()
+    media_type: str | None = JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path. `permission` None means that no key is asked for."""
+
+    name: str
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[str, Answer]
+    permission: Permission | None = None
+    bodies: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    example: Mapping[str, Any] | None = None
+    parameters: tuple[str, ...] = ()
+    errors: tuple[int, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """Return the group it is shown in."""
+        first, *rest = self.path.strip("/").split("/")
+        return rest[0] if first == "v1" else "operations"
+
+
+def _query(name: str, text: str, **schema: Any) -> Part:
+    return {"name": name, "in": "query", "description": text, "schema": schema}
+
+
+def _header(name: str, text: str) -> Part:
+    return {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
+
+
+def _path(name: str) -> Part:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _moment(name: str, text: str) -> Part:
+    return _query(name, text, type="string", format="date-time")
+
+
+PARAMETERS: dict[str, Part] = {
+    "job_id": _path("job_id"),
+    "file_id": _path("file_id"),
+    "key_id": _path("key_id"),
+    "wait": _query(
+        "wait",
+        "Seconds to wait for the job's end before answering.",
+        type="number",
+        minimum=0,
+        maximum=LONGEST_WAIT_S,
+        default=0,
+    ),
+    "status": _query("status", "Only jobs of this status.", type="string", enum=list(STATUSES)),
+    "endpoint": _query(
+        "endpoint", "Only jobs of this endpoint.", type="string", enum=list(Endpoint)
+    ),
+    "metadata": {
+        **_query(
+            "metadata",
+            "Only jobs that have this one tag: `metadata[key]=value`.",
+            type="object",
+            additionalProperties={"type": "string"},
+            maxProperties=1,
+        ),
+        "style": "deepObject",
+        "explode": True,
+    },
+    "created_after": _moment("created_after", "Only jobs stored at this time or later."),
+    "created_before": _moment("created_before", "Only jobs stored before this time."),
+    "after": _query("after", "The `next_after` or the last id of the page before.", type="string"),
+    "limit": _query(
+        "limit",
+        "How many at the most.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_LIMIT,
+        default=DEFAULT_LIMIT,
+    ),
+    "file_limit": _query(
+        "limit",
+        "How many at the most.",
+        type="integer",
+        minimum=1,
+        maximum=MAX_LISTED,
+        default=MAX_LISTED,
+    ),
+    "purpose": _query(
+        "purpose", "Only files of this purpose.", type="string", enum=list(LISTED_PURPOSES)
+    ),
+    "order": _query("order", "By age.", type="string", enum=["asc", "desc"], default="desc"),
+    "Idempotency-Key": _header(
+        "Idempotency-Key",
+        "1 to 255 characters, quoted or bare. The same request with the same key within 24 hours"
+        " is the same job.",
+    ),
+    "Prefer": _header(
+        "Prefer", "`wait=n`: stay up to n seconds for the end. `respond-async`: do not."
+    ),
+    "If-None-Match": _header("If-None-Match", "The `ETag` of a state that you have: 304 if so."),
+}
+
+HEADERS: dict[str, Part] = {
+    name: {"description": text, "schema": {"type": "string"}}
+    for name, text in {
+        "Location": "The path of the job.",
+        "ETag": "A tag of this state of the job; its place in the queue is no part of it.",
+        "Retry-After": "In how many seconds to come again.",
+        "Idempotent-Replayed": "`true`: this job was stored by an earlier request.",
+        "Preference-Applied": "The preferences that were honoured.",
+    }.items()
+}
+
+ERRORS: dict[int, str] = {
+    400: "The request is not understood; `detail` says which field and what to do.",
+    401: "No key, or none that works.",
+    403: "The key's role may not do this.",
+    404: "There is no such thing in this tenant.",
+    409: "It is not in a state that allows this.",
+    410: "It was deleted.",
+    413: "Larger than the limit that the message names.",
+    422: "Understood, but it contradicts what is stored or could never be admitted.",
+    429: "A limit of the tenant; `Retry-After` says when to come again.",
+    500: "Something went wrong on our side.",
+    503: "A limit of the service, or a part of it that is down.",
+}
+
+SECURITY_SCHEMES: dict[str, Part] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`pk_…`"},
+    "x-api-key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "x-goog-api-key": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
+}
