@@ -31,5 +31,5 @@ def test_what_is_read(headers: tuple[str, ...], expected: Preference) -> None:
 
 
 def test_what_was_honoured_is_named() -> None:
-    assert "respond-async, wait=10" == read("wait=10, respond-async").applied
+    assert read("wait=10, respond-async").applied == "respond-async, wait=10"
     assert read("handling=strict").applied is None

@@ -17,7 +17,7 @@ def test_completed_is_left_by_nothing() -> None:
 @given(st.sampled_from(sorted(FINAL)), st.sampled_from(list(JobState)))
 def test_only_a_retry_leaves_an_end(end: JobState, to: JobState) -> None:
     if may_follow(end, to):
-        assert JobState.QUEUED == to
+        assert to == JobState.QUEUED
 
 
 def test_every_open_state_can_end() -> None:
@@ -31,5 +31,5 @@ def test_sources_are_the_table_read_backwards() -> None:
 
 
 def test_ranks_order_priorities_and_lead_back() -> None:
-    assert [0, 1, 2] == [priority.rank for priority in Priority]
+    assert [priority.rank for priority in Priority] == [0, 1, 2]
     assert list(Priority) == [Priority.of_rank(rank) for rank in range(3)]

@@ -39,21 +39,21 @@ def attempt(generation: int, **changes: Any) -> dict[str, Any]:
 def test_a_row_just_stored_can_be_shown() -> None:
     shown = public_job(row())
 
-    assert "queued" == shown["status"]
-    assert "2026-01-01T00:00:00.123Z" == shown["created_at"]
+    assert shown["status"] == "queued"
+    assert shown["created_at"] == "2026-01-01T00:00:00.123Z"
     assert shown["usage"] is None
     assert shown["cost_usd"] is None
 
 
 def test_queued_with_a_time_is_waiting() -> None:
-    assert "waiting" == status_of(row(not_before=5))
-    assert "scheduled" == status_of(row(state=JobState.SCHEDULED, not_before=5))
+    assert status_of(row(not_before=5)) == "waiting"
+    assert status_of(row(state=JobState.SCHEDULED, not_before=5)) == "scheduled"
 
 
 def test_attempts_are_those_of_the_generation_and_numbered_from_one() -> None:
     shown = public_job(row(generation=2), attempts=[attempt(1), attempt(2), attempt(2)])
 
-    assert [1, 2] == [each["number"] for each in shown["attempts"]]
+    assert [each["number"] for each in shown["attempts"]] == [1, 2]
 
 
 def test_a_failed_attempt_shows_its_error() -> None:
@@ -61,14 +61,14 @@ def test_a_failed_attempt_shows_its_error() -> None:
 
     shown = public_job(row(), attempts=[failed])["attempts"][0]
 
-    assert {"code": "overloaded", "message": "busy"} == shown["error"]
+    assert shown["error"] == {"code": "overloaded", "message": "busy"}
     assert shown["usage"] is None
 
 
 def test_a_place_is_shown() -> None:
     shown = public_job(row(), place=Place(12, 3.4))
 
-    assert {"position": 12, "eta_s": 3.4} == shown["queue"]
+    assert shown["queue"] == {"position": 12, "eta_s": 3.4}
 
 
 @pytest.mark.parametrize(

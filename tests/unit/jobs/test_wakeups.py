@@ -20,12 +20,12 @@ def test_every_job_is_woken_once_on_its_queue(jobs: list[tuple[str, int]], size:
 
 
 def test_interactive_jobs_come_alone() -> None:
-    assert 2 == len(wakeups([("a", 0), ("b", 0)], slice_size=64))
-    assert 1 == len(wakeups([("a", 1), ("b", 1)], slice_size=64))
+    assert len(wakeups([("a", 0), ("b", 0)], slice_size=64)) == 2
+    assert len(wakeups([("a", 1), ("b", 1)], slice_size=64)) == 1
 
 
 def test_a_suspect_comes_alone_and_is_marked() -> None:
     messages = lone_wakeups([("a", 1), ("b", 1)])
 
-    assert [["a"], ["b"]] == [m.kwargs["ids"] for m in messages]
+    assert [m.kwargs["ids"] for m in messages] == [["a"], ["b"]]
     assert all(m.kwargs["suspect"] is True for m in messages)

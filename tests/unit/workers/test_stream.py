@@ -12,9 +12,13 @@ from shared.providers.errors import Unavailable
 from workers.attempt.stream import read_stream
 
 
-async def stream(*chunks: dict[str, Any], usage: Usage | None = None) -> AsyncGenerator[InferenceChunk, None]:
+async def stream(
+    *chunks: dict[str, Any], usage: Usage | None = None
+) -> AsyncGenerator[InferenceChunk, None]:
     for chunk in chunks:
-        yield InferenceChunk({"id": "c1", "object": "chat.completion.chunk", "model": "m", **chunk}, None)
+        yield InferenceChunk(
+            {"id": "c1", "object": "chat.completion.chunk", "model": "m", **chunk}, None
+        )
     yield InferenceChunk({"id": "c1", "choices": []}, usage)
 
 
@@ -33,17 +37,39 @@ async def test_text_is_joined_and_usage_kept() -> None:
     response = await read_stream(stream(*parts, usage=Usage(3, 2)))
 
     body = orjson.loads(response.body)
-    assert "chat.completion" == body["object"]
-    assert {"role": "assistant", "content": "Hello"} == body["choices"][0]["message"]
-    assert "stop" == body["choices"][0]["finish_reason"]
+    assert body["object"] == "chat.completion"
+    assert body["choices"][0]["message"] == {"role": "assistant", "content": "Hello"}
+    assert body["choices"][0]["finish_reason"] == "stop"
     assert Usage(3, 2) == response.usage
     assert response.first_token_ms is not None
 
 
 async def test_tool_calls_are_joined_by_their_index() -> None:
     parts = [
-        delta({"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]}),
-        delta({"tool_calls": [{"index": 1, "id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}}]}),
+        delta(
+            {
+                "tool_calls": [
+                    {
+                        "index": 0,
+                        "id": "a",
+                        "type": "function",
+                        "function": {"name": "f", "arguments": ""},
+                    }
+                ]
+            }
+        ),
+        delta(
+            {
+                "tool_calls": [
+                    {
+                        "index": 1,
+                        "id": "b",
+                        "type": "function",
+                        "function": {"name": "g", "arguments": "{}"},
+                    }
+                ]
+            }
+        ),
         delta({"tool_calls": [{"index": 0, "function": {"arguments": '{"x":'}}]}),
         delta({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}, "tool_calls"),
     ]
@@ -51,9 +77,9 @@ async def test_tool_calls_are_joined_by_their_index() -> None:
     body = orjson.loads((await read_stream(stream(*parts))).body)
 
     calls = body["choices"][0]["message"]["tool_calls"]
-    assert [("a", "f", '{"x":1}'), ("b", "g", "{}")] == [
+    assert [
         (call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls
-    ]
+    ] == [("a", "f", '{"x":1}'), ("b", "g", "{}")]
 
 
 async def test_choices_and_logprobs_are_kept_apart() -> None:
@@ -66,8 +92,8 @@ async def test_choices_and_logprobs_are_kept_apart() -> None:
 
     body = orjson.loads((await read_stream(stream(*parts))).body)
 
-    assert ["A", "Bb"] == [choice["message"]["content"] for choice in body["choices"]]
-    assert 2 == len(body["choices"][1]["logprobs"]["content"])
+    assert [choice["message"]["content"] for choice in body["choices"]] == ["A", "Bb"]
+    assert len(body["choices"][1]["logprobs"]["content"]) == 2
 
 
 async def test_a_broken_stream_is_no_result() -> None:

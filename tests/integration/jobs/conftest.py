@@ -1,0 +1,40 @@
+"""A migrated database of each kind, and jobs in it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared import migrate
+from shared.clock import now_ms
+from shared.database import Database
+from shared.ids import new_id
+from shared.jobs import store
+from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.submit import _Entry, _job_row, _request_row
+
+AddJob = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
+    await migrate.upgrade(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def add_job(database: Database) -> AddJob:
+    """Return a function that stores a job, with columns changed as asked; returns its id."""
+
+    async def add(**changes: Any) -> str:
+        now = now_ms()
+        draft = JobDraft("ten_1", Endpoint.CHAT, "m", b"{}", 2, now, now + 3_600_000)
+        entry = _Entry(new_id("job"), draft)
+        row = {**_job_row(entry), **changes}
+        async with database.transaction() as db:
+            await store.insert_jobs(db, [row], [_request_row(entry)])
+        return entry.job_id
+
+    return add
