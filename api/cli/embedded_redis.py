@@ -114,7 +114,7 @@ def start(
     """
     server = find_server()
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with contextlib.ExitStack() as exits:
         exits.enter_context(_owned(folder))
         socket = None if port else _socket_path(folder, exits)
