@@ -5,6 +5,7 @@ from hashlib import blake2b
 from typing import Any
 
 import orjson
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -38,6 +39,7 @@ async def load(request: Request, tenant_id: str, job_id: str) -> FullJob:
     if full.job["deleted_at"] is not None:
         detail = f"The job `{job_id}` was deleted."
         raise Gone(detail, param="job_id")
+    structlog.contextvars.bind_contextvars(job_id=full.job["id"])
     return full
 
 

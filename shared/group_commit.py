@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 import structlog
@@ -55,7 +56,9 @@ class GroupCommit(Generic[Item, Result]):
             Exception: what `write` returned or raised for this item.
         """
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="group-commit")
+            # A context of its own: its log lines must not bear the ids of whoever came first.
+            run = self._run()
+            self._task = asyncio.create_task(run, name="group-commit", context=Context())
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._pending.append((item, future))
         self._wake.set()

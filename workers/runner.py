@@ -9,7 +9,8 @@ import structlog
 from shared.database import UNAVAILABLE
 from shared.failpoints import failpoint
 from shared.jobs import claim_store
-from shared.jobs.claims import ClaimedJob
+from shared.jobs.claims import ClaimedJob, ClaimEnd
+from shared.jobs.transitions import FINAL
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
 from workers.resources import WorkerResources
@@ -134,20 +135,25 @@ class Runner:
 
     async def _work(self, hold: Hold) -> None:
         job = hold.job
+        structlog.contextvars.bind_contextvars(job_id=job.id, tenant_id=job.tenant_id)
         try:
             end = await run_attempt(hold, self._resources)
             if end is not None:
-                kept = await self._resources.journal.end(end)
-                self._resources.metrics.job_left(end, kept=kept)
+                self._left(end, kept=await self._resources.journal.end(end))
         except asyncio.CancelledError:
-            log.warning("runner.abandoned", job=job.id)
+            log.warning("runner.abandoned")
         except Exception:
             # The lease runs out and the scheduler rescues the job.
-            log.exception("runner.end_not_written", job=job.id)
+            log.exception("runner.end_not_written")
         finally:
             del self._holds[job.id]
             async with self._room:
                 self._room.notify_all()
+
+    def _left(self, end: ClaimEnd, *, kept: bool) -> None:
+        self._resources.metrics.job_left(end, kept=kept)
+        note = log.info if end.state in FINAL else log.debug
+        note("job.left", state=end.state, reason=end.reason, calls=len(end.attempts), kept=kept)
 
     async def _run_suspects(self) -> None:
         while True:

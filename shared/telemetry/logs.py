@@ -5,25 +5,25 @@ import sys
 from typing import Literal
 
 import structlog
+from structlog.typing import Processor
+
+# At their lower levels these tell what they were handed: statements, addresses, bodies.
+NOISY = ("httpx", "httpcore", "aiosqlite", "asyncio", "python_multipart", "dramatiq.worker")
+# These brought handlers of their own, which write plain lines.
+SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
 
 
 def configure(level: str, output: Literal["json", "console"]) -> None:
     """Set up structlog and route the standard library's loggers through it."""
-    shared: list[structlog.typing.Processor] = [
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if output == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
     structlog.configure(
         processors=[
             *shared,
             structlog.stdlib.PositionalArgumentsFormatter(),
-            structlog.processors.format_exc_info,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -34,11 +34,27 @@ def configure(level: str, output: Literal["json", "console"]) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_last(output),
+            ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "aiosqlite", "asyncio", "dramatiq.worker"):
-        logging.getLogger(noisy).setLevel("WARNING")
+    for name in NOISY:
+        logging.getLogger(name).setLevel("WARNING")
+    for name in SERVERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+
+
+def _last(output: Literal["json", "console"]) -> list[Processor]:
+    if output == "console":
+        plain = structlog.dev.plain_traceback
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        ]
+    # Tracebacks as text, without the values of variables: those are prompts.
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]

@@ -53,10 +53,10 @@ def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
     if isinstance(error, Unworkable):
         return finish.unworkable(hold, error)
     if isinstance(error, (*UNAVAILABLE, ExtractorUnavailable)):
-        log.warning("attempt.part_unavailable", job=hold.job.id, error=str(error))
+        log.warning("attempt.part_unavailable", error=str(error))
         return finish.waits(hold, Reason.BACKOFF, PART_DELAY_MS, lane=None)
     # A bug of ours: the log has all of it, the client none of its insides.
-    log.error("attempt.crashed", job=hold.job.id, tenant=hold.job.tenant_id, exc_info=error)
+    log.error("attempt.crashed", exc_info=error)
     return finish.crashed(hold)
 
 
