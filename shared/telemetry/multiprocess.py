@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 from uuid import uuid4
+from weakref import finalize
 
 from prometheus_client import values
 from prometheus_client.mmap_dict import mmap_key
@@ -25,19 +26,24 @@ def share(folder: Path) -> None:
     sign_of_life = unborn.open("wb")
     fcntl.flock(sign_of_life, fcntl.LOCK_EX)
     unborn.rename(folder / f"{boot}.{ALIVE}")
-    values.ValueClass = _value_class(folder, boot, sign_of_life)
+    files: dict[str, Any] = {ALIVE: sign_of_life}
+    values.ValueClass = kept = _value_class(folder, boot, files)
+    # Not at exit: a thread that still counts then must not stumble.
+    finalize(kept, _close, files).atexit = False
 
 
-def _value_class(folder: Path, boot: str, sign_of_life: object) -> type:
-    files: dict[str, Any] = {}
+def _close(files: dict[str, Any]) -> None:
+    for file in files.values():
+        file.close()
+
+
+def _value_class(folder: Path, boot: str, files: dict[str, Any]) -> type:
     lock = Lock()
 
     class SharedValue:
         """A number in a memory-mapped file: what was counted survives a SIGKILL."""
 
         _multiprocess = True
-        # The lock that says "alive" is held for as long as this class exists.
-        _sign_of_life = sign_of_life
 
         def __init__(self, typ: str, *key: Any, **_: Any) -> None:
             self._key = mmap_key(*key)
