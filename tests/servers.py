@@ -96,8 +96,7 @@ class PostgresServer:
         self._databases = 0
         if self._user:
             os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
-        self._binaries = self._find_binaries()
-        self._init()
+        self._binaries = Path()
 
     @property
     def running(self) -> bool:
@@ -108,6 +107,9 @@ class PostgresServer:
         """Start it and wait until it accepts connections; at once when it runs."""
         if self.running:
             return
+        if not self._data.exists():
+            self._binaries = self._find_binaries()
+            self._init()
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
         options = [word for setting in (*settings, *QUICK) for word in ("-c", setting)]
         self._process = process = self._spawn("postgres", "-D", str(self._data), *options)
@@ -205,9 +207,12 @@ class PostgresServer:
         found = find_postgres()
         if self._user is None or all(each.stat().st_mode & 0o001 for each in found.parents):
             return found
-        # In a home folder that the other user may not enter: it gets a copy.
-        shutil.copytree(found.parent, self._folder / "installed", symlinks=True)
-        return self._folder / "installed" / found.name
+        # In a home folder that the other user may not enter: it gets a copy, libraries beside it.
+        package = found.parents[1]
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists():
+                shutil.copytree(folder, self._folder / folder.name, symlinks=True)
+        return self._folder / found.relative_to(package.parent)
 
 
 def find_postgres() -> Path:
