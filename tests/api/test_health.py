@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ async def test_a_leader_whose_time_is_over_does_not_lead(app: WholeApp) -> None:
 
 @pytest.mark.parametrize("said", [{"draining": True}, {"silent_ms": pulse.SEEN_MS + 5000}])
 async def test_a_worker_that_does_not_consume_does_not_count(
-    app: WholeApp, said: dict[str, int]
+    app: WholeApp, said: dict[str, Any]
 ) -> None:
     await app.lead()
     await app.live(**said)
