@@ -19,9 +19,10 @@ def create_app(settings: Settings) -> Starlette:
     multiprocess.share(settings.data_dir / "metrics")
     failpoints.arm(settings.failpoint)
     open_files.raise_limit()
+    metrics = ApiMetrics()
     return Starlette(
         routes=routes,
-        middleware=[Middleware(RequestIdMiddleware, metrics=ApiMetrics())],
+        middleware=[Middleware(RequestIdMiddleware, metrics=metrics)],
         exception_handlers=HANDLERS,
-        lifespan=lifespan(settings),
+        lifespan=lifespan(settings, metrics),
     )

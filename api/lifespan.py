@@ -15,6 +15,7 @@ from shared.jobs.reader import JobReader
 from shared.jobs.submit import Submitter
 from shared.resources import Resources, open_resources
 from shared.settings import Settings
+from shared.telemetry.metrics import ApiMetrics
 
 
 class State(TypedDict):
@@ -27,11 +28,12 @@ class State(TypedDict):
     pace: Pace
     waiting: Waiting
     pulse: Pulse
+    metrics: ApiMetrics
     readiness: Readiness
 
 
 def lifespan(
-    settings: Settings,
+    settings: Settings, metrics: ApiMetrics
 ) -> Callable[[Starlette], AbstractAsyncContextManager[State]]:
     """Return the lifespan of an application with these settings."""
 
@@ -40,20 +42,23 @@ def lifespan(
         async with open_resources(settings) as resources:
             submitter = Submitter(resources.database, resources.publisher, settings)
             waiting = Waiting(resources.redis)
+            keyring = Keyring(resources.database, resources.secret_key)
             waiting.start()
             try:
                 yield State(
                     resources=resources,
-                    keyring=Keyring(resources.database, resources.secret_key),
+                    keyring=keyring,
                     submitter=submitter,
                     reader=JobReader(resources.database),
                     pace=Pace(resources.database),
                     waiting=waiting,
                     pulse=Pulse(resources.database),
+                    metrics=metrics,
                     readiness=Readiness(resources),
                 )
             finally:
                 await waiting.close()
                 await submitter.close()
+                await keyring.close()
 
     return run
