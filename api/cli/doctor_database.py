@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
 
+from api.cli.database import DATABASE_ERRORS, open_database, shown_url
 from api.cli.doctor_store import clock_ms
 from api.cli.errors import CommandError, first_line
 from api.cli.finding import Finding, fail, ok, skew, warn
-from api.cli.prepare import DATABASE_ERRORS, open_database, shown_url
 from shared import clock, migrate
 from shared.database import Database
 from shared.jobs import pulse

@@ -49,8 +49,9 @@ def retry(job_id: JobId, url: Url = None, key: Key = None) -> None:
 
 
 def _row(job: dict[str, Any]) -> tuple[object, ...]:
-    names = ("id", "status", "status_reason", "endpoint", "model", "created_at", "cost_usd")
-    return tuple(job[name] for name in names)
+    names = ("id", "status", "status_reason", "endpoint", "model", "created_at")
+    cost = job["cost_usd"]
+    return (*(job[name] for name in names), cost and f"${cost}")
 
 
 def _path(job_id: str) -> str:

@@ -5,8 +5,8 @@ import socket
 import sys
 
 from api.cli.configuration import load_settings
+from api.cli.database import DATABASE_ERRORS, open_database
 from api.cli.errors import FAILED, first_line
-from api.cli.prepare import DATABASE_ERRORS, open_database
 from shared.database import Database
 from shared.jobs import pulse
 from shared.processes import store

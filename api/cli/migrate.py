@@ -3,7 +3,8 @@
 import asyncio
 
 from api.cli.configuration import admin_key_file, load_settings
-from api.cli.prepare import prepare, shown_url
+from api.cli.database import shown_url
+from api.cli.prepare import prepare
 
 
 def run() -> int:

@@ -190,6 +190,8 @@ def _api(settings: Settings) -> Program:
 def _worker(name: str) -> Program:
     command = [sys.executable, "-m", "dramatiq", "workers.main", "--processes", "1"]
     command += ["--threads", "16", "--worker-shutdown-timeout", str(DRAIN_MS)]
+    # The worker sets up its own logs; Dramatiq's would be of another form.
+    command += ["--skip-logging"]
     return Program(name, command, WORKER_PATIENCE_S)
 
 

@@ -77,22 +77,28 @@ class Child:
         delay_s = FIRST_DELAY_S
         while not self._stopping.is_set():
             started = monotonic()
-            self._process = await self._spawn()
-            if self._stopping.is_set():
-                self._signal(signal.SIGTERM)
-            status = await self._process.wait()
-            # A program that was killed may leave children of its own behind.
-            _kill_group(self._process.pid)
+            fate = await self._run_once()
             if self._stopping.is_set():
                 return
             if monotonic() - started > STEADY_S:
                 delay_s = FIRST_DELAY_S
-            self._report(
-                f"{self.program.name} {_fate(status)}: it is started again in {delay_s:g} s."
-            )
+            self._report(f"{self.program.name} {fate}: it is started again in {delay_s:g} s.")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+
+    async def _run_once(self) -> str:
+        """Run it until it ends; return how that came about."""
+        try:
+            self._process = await self._spawn()
+        except OSError as error:
+            return f"cannot be started ({error.strerror})"
+        if self._stopping.is_set():
+            self._signal(signal.SIGTERM)
+        status = await self._process.wait()
+        # A program that was killed may leave children of its own behind.
+        _kill_group(self._process.pid)
+        return _fate(status)
 
     async def _spawn(self) -> Process:
         return await asyncio.create_subprocess_exec(

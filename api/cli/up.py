@@ -4,8 +4,8 @@ import asyncio
 import sys
 
 from api.cli.configuration import admin_key_file, load_settings, uses_embedded_redis
+from api.cli.database import shown_url
 from api.cli.interrupts import INTERRUPTED, Interrupts
-from api.cli.prepare import shown_url
 from api.cli.service import Plan, Service, running
 from shared.settings import Settings
 
