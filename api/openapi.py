@@ -31,6 +31,7 @@ ABOUT = (
     " limits."
 )
 KEYED_ERRORS = (401, 403, 500, 503)
+OTHERS = "default"
 JSON_PARTS = ("schema", "metadata")
 Schemas = Mapping[Any, Part]
 
@@ -87,7 +88,7 @@ def _operation(operation: Operation, schemas: Schemas) -> Part:
     keyed = operation.permission is not None
     errors = sorted({*operation.errors, *(KEYED_ERRORS if keyed else ())})
     for status in errors:
-        responses.setdefault(str(status), {"$ref": f"#/components/responses/{status}"})
+        responses.setdefault(str(status), _error(operation, status, schemas))
     row: Part = {
         "operationId": operation.name,
         "tags": [operation.tag],
@@ -128,6 +129,15 @@ def _answer(answer: Answer, schemas: Schemas) -> Part:
         schema = {} if answer.model is None else schemas[answer.model, "serialization"]
         row["content"] = {answer.media_type: {"schema": schema}}
     return row
+
+
+def _error(operation: Operation, status: int, schemas: Schemas) -> Part:
+    if OTHERS not in operation.answers:
+        return {"$ref": f"#/components/responses/{status}"}
+    # A provider's answer may have any status: its media type tells it from ours.
+    ours, theirs = _problem(ERRORS[status], schemas), _answer(operation.answers[OTHERS], schemas)
+    text = f"{ours['description']} Or, as JSON: {theirs['description']}"
+    return {"description": text, "content": {**ours["content"], **theirs["content"]}}
 
 
 def _problem(text: str, schemas: Schemas) -> Part:
