@@ -12,15 +12,15 @@ from starlette.routing import Route
 from api.auth import principal
 from api.body import read_model
 from api.errors import invalid_fields
+from api.files import check_room, save
 from api.job_request import DocumentBody, DocumentForm, DocumentSubmit
 from api.jobs import submit
-from api.multipart import Form, ReceivedFile, read_multipart
+from api.multipart import Form, read_multipart
 from shared.auth.permissions import Permission, Principal
-from shared.clock import now_ms
-from shared.errors import BadRequest
-from shared.files import store
-from shared.ids import new_id
+from shared.errors import BadRequest, PenstockError
+from shared.files.removal import remove
 from shared.jobs.draft import Endpoint
+from shared.jobs.submit import STORE_UNAVAILABLE
 from shared.resources import Resources
 
 PURPOSE = "user_data"
@@ -41,27 +41,33 @@ async def create(request: Request) -> Response:
 async def _create_from_form(request: Request, who: Principal) -> Response:
     who.require(Permission.FILES_WRITE)
     resources: Resources = request.state.resources
+    check_room(resources)
     form = await read_multipart(request, resources.blobs, resources.settings.max_document_bytes)
-    file = form.file
-    if file is None:
+    if form.file is None:
         detail = "There is no part `file` in the form: add the document, or send its `file_id`."
         raise BadRequest(detail, param="file", code="missing_field")
     try:
         asked = _read_form(form)
-        file_id = await _keep(resources, who.tenant_id, file)
-    except BaseException:
-        await resources.blobs.delete(file.blob)
+    except BadRequest:
+        await resources.blobs.delete(form.file.blob)
         raise
-    body = {**asked.model_dump(include=_BODY, by_alias=True), "file_id": file_id}
+    file = await save(resources, form.file, tenant_id=who.tenant_id, purpose=PURPOSE)
+    body = {**asked.model_dump(include=_BODY, by_alias=True), "file_id": file["id"]}
+    keep = True
     try:
         response = await submit(
-            request, who.tenant_id, Endpoint.DOCUMENTS, body, asked, identity=file.sha256
+            request, who.tenant_id, Endpoint.DOCUMENTS, body, asked, identity=form.file.sha256
         )
-    except BaseException:
-        await _drop(resources, who.tenant_id, file_id)
+        keep = REPLAYED not in response.headers
+    except PenstockError as error:
+        # Where the store did not answer, the job may be there and want its file.
+        keep = error.code == STORE_UNAVAILABLE
         raise
-    if REPLAYED in response.headers:
-        await _drop(resources, who.tenant_id, file_id)
+    finally:
+        if not keep:
+            await remove(
+                resources.database, resources.blobs, tenant_id=who.tenant_id, file_id=file["id"]
+            )
     return response
 
 
@@ -85,33 +91,6 @@ def _json_field(name: str, fields: Mapping[str, str]) -> Any:
     except orjson.JSONDecodeError as error:
         detail = f"The part `{name}` of the form is not JSON: {error.msg} at {error.pos}."
         raise BadRequest(detail, param=name) from error
-
-
-async def _keep(resources: Resources, tenant_id: str, file: ReceivedFile) -> str:
-    file_id = new_id("file").replace("_", "-", 1)
-    row = {
-        "id": file_id,
-        "tenant_id": tenant_id,
-        "filename": file.filename,
-        "purpose": PURPOSE,
-        "content_type": file.content_type,
-        "bytes": file.size,
-        "sha256": file.sha256,
-        "blob": file.blob,
-        "created_at": now_ms(),
-        "expires_at": None,
-        "deleted_at": None,
-    }
-    async with resources.database.transaction() as db:
-        await store.insert_file(db, row)
-    return file_id
-
-
-async def _drop(resources: Resources, tenant_id: str, file_id: str) -> None:
-    async with resources.database.transaction() as db:
-        blob = await store.mark_deleted(db, tenant_id, file_id)
-    if blob is not None:
-        await resources.blobs.delete(blob)
 
 
 routes = [Route("/v1/documents", create, methods=["POST"])]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import structlog
 from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,13 +26,13 @@ from api.job_request import JobLookup, JobOptions, JobSubmit
 from api.pagination import find_page, list_page
 from api.prefer import LONGEST_WAIT_S, preference
 from shared.auth.permissions import Permission
-from shared.errors import BadRequest, Conflict
+from shared.errors import BadRequest, Conflict, PenstockError
 from shared.events.notices import Channel, notify
 from shared.failpoints import failpoint
 from shared.jobs import change_store, store
 from shared.jobs.draft import Endpoint, JobDraft
 from shared.jobs.reader import FullJob
-from shared.jobs.submit import Submission
+from shared.jobs.submit import STORE_UNAVAILABLE, Submission
 from shared.jobs.transitions import JobState
 from shared.jobs.view import public_job
 from shared.resources import Resources
@@ -63,6 +64,7 @@ async def submit(
     draft = await draft_job(request, tenant_id, endpoint, body, options, identity=identity)
     submission = await _store(request, draft)
     job = submission.job
+    structlog.contextvars.bind_contextvars(job_id=job["id"])
     headers = {"Location": f"/v1/jobs/{job['id']}"}
     if submission.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -83,8 +85,9 @@ async def _store(request: Request, draft: JobDraft) -> Submission:
     blobs = request.state.resources.blobs
     try:
         submission: Submission = await request.state.submitter.submit(draft)
-    except BaseException:
-        if draft.blob:
+    except PenstockError as error:
+        # Where the store did not answer, the commit may have happened: the blob must stay.
+        if draft.blob and error.code != STORE_UNAVAILABLE:
             await blobs.delete(draft.blob)
         raise
     failpoint("after_job_commit")
@@ -193,6 +196,7 @@ async def cancel(request: Request) -> Response:
     if state is JobState.RUNNING:
         await notify(resources.redis, Channel.CANCEL, [job_id])
     elif state is JobState.CANCELLED:
+        request.state.metrics.cancelled()
         await notify(resources.redis, Channel.ENDED, [job_id])
     full = await load(request, who.tenant_id, job_id)
     return await job_reply(request, full, status=OK if is_final(full) else ACCEPTED)

@@ -5,7 +5,6 @@ costs a little time.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
@@ -16,6 +15,7 @@ from redis.asyncio import Redis
 log = structlog.get_logger()
 
 RECONNECT_S = 0.5
+CANCEL_AGAIN_S = 0.1
 
 
 class Channel(StrEnum):
@@ -45,6 +45,7 @@ class Listener:
         self._channel = channel
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def start(self) -> None:
         """Listen in the background, reconnecting for as long as it takes."""
@@ -52,13 +53,14 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
+        self._closing = True
+        # The Redis client may swallow a cancellation while it connects, so one is not enough.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 await self._listen()
             except (redis.RedisError, OSError) as error:
@@ -68,7 +70,7 @@ class Listener:
     async def _listen(self) -> None:
         async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
             await pubsub.subscribe(self._channel)
-            while True:
+            while not self._closing:
                 message = await pubsub.get_message(timeout=10)
                 if message is not None:
                     self._receive(message["data"].decode().split())

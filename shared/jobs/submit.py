@@ -21,6 +21,9 @@ from shared.jobs.wakeups import wakeups
 from shared.publisher import Publisher
 from shared.settings import Settings
 
+STORE_UNAVAILABLE = "store_unavailable"
+"""The error code that says: whether the job was stored is not known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
@@ -63,8 +66,11 @@ class Submitter:
         except Exception as error:
             if not is_unavailable(error):
                 raise
-            detail = "The job store is out of reach: nothing was stored. Try again."
-            raise Unavailable(detail, code="store_unavailable", retry_after_s=2) from error
+            detail = (
+                "The job store did not answer. Try again; with an Idempotency-Key that is safe even if"
+                " the job was stored."
+            )
+            raise Unavailable(detail, code=STORE_UNAVAILABLE, retry_after_s=2) from error
 
     async def close(self) -> None:
         """Store what is pending."""

@@ -8,6 +8,7 @@ from shared import outbox
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Channel, notify
 from shared.failpoints import failpoint
+from shared.files import removal
 from shared.jobs import store as job_store
 from shared.jobs import timer_store
 from shared.jobs.lanes import lane_of
@@ -78,7 +79,7 @@ class Desk:
             await timer_store.reclaim(db, verdicts)
         self._metrics.reclaimed(verdicts)
         for each in verdicts:
-            log.warning("job.rescued", job=each.job_id, state=each.state, reason=each.reason)
+            log.warning("job.rescued", job_id=each.job_id, state=each.state, reason=each.reason)
         await self._ended([each.job_id for each in verdicts if each.state in FINAL])
 
     async def wake_forgotten(self) -> None:
@@ -120,10 +121,11 @@ class Desk:
         await memory.mark_intact(self._resources.redis)
 
     async def tidy(self) -> None:
-        """Forget what nobody needs: workers long gone, idempotency keys past their time."""
+        """Forget what nobody needs: workers long gone, keys past their time, files past theirs."""
         async with self._resources.database.transaction() as db:
             await process_store.forget_dead(db, silent_ms=DEAD_AFTER_MS)
             await job_store.forget_keys(db)
+        await removal.sweep(self._resources.database, self._resources.blobs)
 
     async def _headroom(self, lane: str | None, model: str) -> int:
         if lane is None:
