@@ -1,0 +1,16 @@
+"""Wake-ups are sent by name: every name must be declared by the workers, and nothing else."""
+
+from dramatiq.brokers.stub import StubBroker
+
+from shared.enqueue import ActorName, QueueName
+from shared.settings import Settings
+from workers import jobs
+from workers.process import WorkerProcess
+
+
+def test_workers_declare_what_may_be_named() -> None:
+    broker = StubBroker(middleware=[])
+    jobs.declare(broker, WorkerProcess(Settings()))
+
+    assert broker.get_declared_actors() == set(ActorName)
+    assert broker.get_declared_queues() == set(QueueName)
