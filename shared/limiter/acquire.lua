@@ -7,7 +7,6 @@ local requests, input, output =
   tonumber(ARGV[own + 3]), tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
 
 local function deny(retry_at, why)
-  if lane.changed then save_lane() end
   return {0, math.ceil((retry_at - lane.offset) / 1000), why}
 end
 

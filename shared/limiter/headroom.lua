@@ -3,7 +3,6 @@
 -- Own argument: the horizon in µs. Returns {calls}.
 local horizon = tonumber(ARGV[own])
 read_lane()
-if lane.changed then save_lane() end
 local calls = limit() - in_flight()
 if lane.pause then
   if lane.pause > lane.now + horizon or probe_is_out() then return {0} end

@@ -55,8 +55,23 @@ local function cap(bucket)
   end
 end
 
+local function save_lane()
+  local values = {
+    'clock', lane.now, 'offset', lane.offset, 'pause', lane.pause or '', 'probe', lane.probe,
+    'limit', lane.limit or '', 'successes', lane.successes, 'cut', lane.cut,
+  }
+  for _, bucket in ipairs(lane.buckets) do
+    local n = #values
+    values[n + 1], values[n + 2] = bucket.field, bucket.level
+    values[n + 3], values[n + 4] = bucket.field .. ':carry', bucket.carry
+  end
+  redis.call('HSET', LANE, unpack(values))
+  redis.call('EXPIRE', LANE, KEEP_S)
+end
+
 -- Reads the lane and brings it up to now. A bucket that Redis does not know starts empty: after a
--- loss of data nobody can tell what was spent. `changed` means: save even if the call is denied.
+-- loss of data nobody can tell what was spent. That it starts, and that the clock was set back, is
+-- saved at once; anything else only by a decision that changes something.
 local function read_lane()
   local fields = {'clock', 'offset', 'pause', 'probe', 'limit', 'successes', 'cut'}
   for at = 4, own - 1, 4 do
@@ -85,20 +100,7 @@ local function read_lane()
     end
     lane.buckets[#lane.buckets + 1] = bucket
   end
-end
-
-local function save_lane()
-  local values = {
-    'clock', lane.now, 'offset', lane.offset, 'pause', lane.pause or '', 'probe', lane.probe,
-    'limit', lane.limit or '', 'successes', lane.successes, 'cut', lane.cut,
-  }
-  for _, bucket in ipairs(lane.buckets) do
-    local n = #values
-    values[n + 1], values[n + 2] = bucket.field, bucket.level
-    values[n + 3], values[n + 4] = bucket.field .. ':carry', bucket.carry
-  end
-  redis.call('HSET', LANE, unpack(values))
-  redis.call('EXPIRE', LANE, KEEP_S)
+  if lane.changed then save_lane() end
 end
 
 local function amount(unit, requests, input, output)

@@ -14,5 +14,4 @@ for index = 3, #KEYS do
   end
 end
 redis.call('EXPIRE', LEASES, KEEP_S)
-if lane.changed then save_lane() end
 return {leased}

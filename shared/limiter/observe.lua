@@ -9,5 +9,5 @@ for index, bucket in ipairs(lane.buckets) do
     bucket.level, bucket.carry, lowered = highest, 0, true
   end
 end
-if lowered or lane.changed then save_lane() end
+if lowered then save_lane() end
 return {lowered and 1 or 0}

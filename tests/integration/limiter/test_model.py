@@ -3,10 +3,11 @@
 import asyncio
 import copy
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import ClassVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -39,11 +40,19 @@ buckets = st.builds(
 lanes = st.builds(
     Lane,
     key=st.just("model"),
-    buckets=st.lists(buckets, max_size=4).map(tuple),
+    buckets=st.lists(buckets, max_size=3).map(tuple),
     max_concurrency=st.integers(1, 7),
 )
-costs = st.builds(Cost, st.integers(0, 3), st.integers(0, 20), st.integers(0, 20))
-op_ids = st.integers(0, 14).map(lambda n: f"op{n}")
+costs = st.builds(Cost, st.integers(0, 2), st.integers(0, 9), st.integers(0, 9))
+op_ids = st.integers(0, 9).map(lambda n: f"op{n}")
+
+
+LANES = (
+    Lane("model", (Bucket("requests", 12, 2.0), Bucket("tokens", 90, 7.3)), 4),
+    Lane("model", (Bucket("input_tokens", 60, 11.7), Bucket("output_tokens", 40, 1 / 3)), 6),
+    Lane("model", (Bucket("requests", 5, 3.0), Bucket("requests", 40, 0.7)), 3),
+    Lane("model", (), 5),
+)
 
 
 class LimiterMachine(RuleBasedStateMachine):
@@ -59,10 +68,18 @@ class LimiterMachine(RuleBasedStateMachine):
         self.limiter = Limiter(self.redis, clock=lambda: self.wall)
         self.model: ModelLane
 
-    @initialize(lane=lanes)
-    def open(self, lane: Lane) -> None:
+    @initialize(lane=lanes, full_s=st.sampled_from([0, 60, 3_600]))
+    def open(self, lane: Lane, full_s: int) -> None:
         self.model = ModelLane(lane)
         self._lose_data()
+        self.headroom(0)
+        self.wall += full_s * MICRO
+
+    @rule(op_id=op_ids, outcome=st.sampled_from(Outcome), us=st.integers(1, 2 * MICRO))
+    def make_a_call(self, op_id: str, outcome: Outcome, us: int) -> None:
+        self.acquire(op_id, Cost(1, 0, 0))
+        self.wall += us
+        self.settle(op_id, Cost(1, 0, 0), outcome)
 
     def _lose_data(self) -> None:
         async def delete() -> None:
@@ -142,6 +159,16 @@ class LimiterMachine(RuleBasedStateMachine):
         lane = self.model.lane
         self.model.lane = Lane(lane.key, lane.buckets, ceiling)
 
+    @rule(op_id=op_ids)
+    def forget_operation(self, op_id: str) -> None:
+        """An operation's record expires long before its name comes up again."""
+
+        async def delete() -> None:
+            await self.redis.delete(f"{{rl:model}}:op:{op_id}")
+
+        self.runner.run(delete())
+        self.model.operations.pop(op_id, None)
+
     @rule()
     def lose_data(self) -> None:
         self._lose_data()
@@ -206,3 +233,47 @@ def test_scripts_agree_with_exact_model(redis_url: str) -> None:
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_scripts_agree_with_exact_model_on_a_long_walk(redis_url: str, seed: int) -> None:
+    """A day in a lane's life: five hundred likely things one after the other, books compared."""
+    machine = type("Machine", (LimiterMachine,), {"url": redis_url})()
+    try:
+        _walk(machine, random.Random(seed), LANES[seed % len(LANES)])
+    finally:
+        machine.teardown()
+
+
+def _walk(machine: LimiterMachine, dice: random.Random, lane: Lane) -> None:
+    def op_id() -> str:
+        return f"op{dice.randrange(20)}"
+
+    def some() -> list[str]:
+        return [f"op{n}" for n in dice.sample(range(20), 3)]
+
+    def cost() -> Cost:
+        return Cost(dice.randint(0, 1), dice.randint(0, 9), dice.randint(0, 9))
+
+    def outcome() -> Outcome:
+        return dice.choice([Outcome.OK, Outcome.OK, Outcome.OK, Outcome.FAILED, Outcome.OVERLOADED])
+
+    events: list[tuple[int, Callable[[], None]]] = [
+        (30, lambda: machine.acquire(op_id(), cost())),
+        (30, lambda: machine.settle(op_id(), dice.choice([None, cost()]), outcome())),
+        (20, lambda: machine.wait(dice.choice([1, 400_000, 2 * MICRO]))),
+        (6, lambda: machine.release(op_id())),
+        (3, lambda: machine.renew(some(), 5)),
+        (2, lambda: machine.restore(some())),
+        (2, lambda: machine.pause(dice.uniform(0.2, 3), dice.randrange(99))),
+        (2, lambda: machine.observe(dice.randint(1, 15), dice.randint(1, 90))),
+        (4, lambda: machine.headroom(dice.randint(0, 3))),
+        (3, lambda: machine.step_clock_back(dice.choice([1, 900_000, 9 * MICRO, 30 * MICRO]))),
+        (2, lambda: machine.change_ceiling(dice.randint(1, 7))),
+        (4, lambda: machine.forget_operation(op_id())),
+    ]
+    weights = [weight for weight, _ in events]
+    machine.open(lane, 60)
+    for _, event in dice.choices(events, weights, k=500):
+        event()
+        machine.same_books()

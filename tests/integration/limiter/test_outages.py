@@ -255,3 +255,22 @@ async def test_caller_that_leaves_holds_nothing(bench: Bench) -> None:
 
     assert await bench.leases() == {"stayed"}
     assert await bench.level("requests") == 9
+
+
+async def test_caller_that_leaves_with_the_answer_holds_nothing(bench: Bench) -> None:
+    """Cancelled when the answer has come and before it is read: that is given back too."""
+    lane = await bench.lane(REQUESTS)
+    leaving: list[asyncio.Task[Reservation | Denied]] = []
+
+    async def first() -> None:
+        await bench.admitted(lane, "first")
+        leaving[0].cancel()
+
+    ahead = asyncio.create_task(first())
+    leaving.append(asyncio.create_task(bench.acquire(lane, "leaving")))
+    await asyncio.wait([ahead, leaving[0]])
+    await bench.limiter.flush()
+
+    assert leaving[0].cancelled()
+    assert await bench.leases() == {"first"}
+    assert await bench.level("requests") == 9

@@ -54,6 +54,17 @@ async def test_denied_says_when_and_why(bench: Bench) -> None:
     assert tokens == Denied(bench.clock.after(5), "tokens")
 
 
+async def test_a_millionth_short_is_short(bench: Bench) -> None:
+    """The microsecond before the bucket has refilled is too early."""
+    lane = await bench.lane(Bucket("requests", 1, 1.0))
+    await bench.admitted(lane, "a")
+
+    bench.clock.move(0.999999)
+    await bench.denied(lane, "b")
+    bench.clock.move(0.000001)
+    await bench.admitted(lane, "b")
+
+
 async def test_denied_writes_nothing(bench: Bench) -> None:
     """A refusal, for whatever reason, leaves every key as it was."""
     lane = await bench.lane(REQUESTS, TOKENS, calls=2)

@@ -39,6 +39,20 @@ async def test_lease_that_runs_out_frees_slot_and_keeps_tokens_spent(bench: Benc
     assert await bench.leases() == {"next"}
 
 
+async def test_operation_asked_again_has_a_slot(bench: Bench) -> None:
+    """The answer was lost for longer than the lease: who asks again is about to call."""
+    lane = await bench.lane(calls=2)
+    await bench.admitted(lane, "late", ttl_s=1)
+    bench.clock.move(2)
+    await bench.admitted(lane, "next")
+    swept = await bench.leases()
+
+    await bench.admitted(lane, "late", ttl_s=60)
+
+    assert swept == {"next"}
+    assert await bench.leases() == {"late", "next"}
+
+
 async def test_renewed_lease_stays(bench: Bench) -> None:
     """Renewal extends a call under way, leases one again that ran out, skips a settled one."""
     lane = await bench.lane(calls=3)
@@ -146,6 +160,23 @@ async def test_limit_grows_back_to_the_ceiling(bench: Bench) -> None:
         seen.append(await bench.limiter.headroom(lane, horizon_s=0))
 
     assert seen == [2, 2, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
+
+
+async def test_ceiling_moves_under_an_adapted_limit(bench: Bench) -> None:
+    """The lower of the two holds; once the limit has reached the ceiling, it follows it up."""
+    lane = await bench.lane(calls=20)
+    bad = await bench.admitted(lane, "bad")
+    bench.clock.move(1)
+    await bench.limiter.settle(bad, None, outcome=Outcome.OVERLOADED)
+    narrow, wide = Lane(lane.key, (), 5), Lane(lane.key, (), 50)
+
+    cut = [await bench.limiter.headroom(each, horizon_s=0) for each in (lane, narrow, wide)]
+    bench.clock.move(1)
+    good = await bench.admitted(narrow, "good")
+    await bench.limiter.settle(good, None, outcome=Outcome.OK)
+
+    assert cut == [14, 5, 14]
+    assert await bench.limiter.headroom(wide, horizon_s=0) == 50
 
 
 async def test_headroom_counts_slots_and_requests(bench: Bench) -> None:
