@@ -152,6 +152,8 @@ def _pointer(location: Sequence[str | int]) -> str:
 async def _on_penstock_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, PenstockError):
         raise error
+    if error.__cause__ is not None and error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log_unavailable(error.__cause__)
     return problem_response(error, request.scope)
 
 
@@ -192,7 +194,7 @@ def unexpected(error: Exception, scope: Scope) -> Response:
     """Answer an error that nobody foresaw: the log has all of it, the client an id to ask about."""
     # A blob that is not there is lost, and no waiting brings it back.
     if is_unavailable(error) and not isinstance(error, FileNotFoundError):
-        log.warning("http.part_unavailable", error=f"{type(error).__name__}: {error}"[:500])
+        _log_unavailable(error)
         detail = "The database or the disk is out of reach. Try again."
         away = Unavailable(detail, code="store_unavailable", retry_after_s=2)
         return problem_response(away, scope)
@@ -200,3 +202,7 @@ def unexpected(error: Exception, scope: Scope) -> Response:
     request_id = scope.get(REQUEST_ID)
     detail = f"Something went wrong on our side. It was logged under the request id {request_id}."
     return problem_response(PenstockError(detail), scope)
+
+
+def _log_unavailable(error: BaseException) -> None:
+    log.warning("http.part_unavailable", error=f"{type(error).__name__}: {error}"[:500])

@@ -28,7 +28,8 @@ def configure(level: str, output: Literal["json", "console"]) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
+        # 3 µs a line dearer, and what is configured later (in tests) holds for every logger.
+        cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
