@@ -1,11 +1,13 @@
 """The whole application in this process, over a real Redis and a fresh SQLite file; no worker."""
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
@@ -65,6 +67,17 @@ class Api:
             )
             await claim_store.end_attempts(db, [end], {job_id})
             await claim_store.end_claims(db, [end])
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """What an application configures for its whole process must not outlive its test."""
+    root, configured = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**configured)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -42,18 +42,14 @@ async def app(tmp_path: Path, database_url: str, redis_url: str) -> AsyncIterato
 
 
 @pytest.fixture
-def lines(app: WholeApp) -> Iterator[Lines]:
+def lines(app: WholeApp) -> Lines:
     """Collect all that is logged once the application is there, at the level of debugging."""
-    root = logging.getLogger()
-    before = list(root.handlers), root.level
     found = Lines()
     logs.configure("debug", "json")
-    own = root.handlers[0]
+    own = logging.getLogger().handlers[0]
     assert isinstance(own, logging.StreamHandler)
     own.setStream(found.stream)
-    yield found
-    root.handlers[:], level = before
-    root.setLevel(level)
+    return found
 
 
 async def work(app: WholeApp, *ids: str) -> None:
