@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.cli.errors import MISUSED, CommandError, first_line
@@ -37,4 +38,4 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 def shown_url(settings: Settings) -> str:
     """Return the database's URL without its password."""
-    return Database(settings.database_url).url.render_as_string(hide_password=True)
+    return make_url(settings.database_url).render_as_string(hide_password=True)

@@ -18,18 +18,19 @@ PATIENCE_S = 8.0
 
 def run(who: str) -> int:
     """Return 0 if a worker of this host consumes (`worker`), or a scheduler leads (`scheduler`)."""
-    problem = asyncio.run(_look(load_settings(), who))
+    problem = asyncio.run(look(load_settings(), who))
     if problem:
         print(f"penstock: {problem}", file=sys.stderr)
         return FAILED
     return 0
 
 
-async def _look(settings: Settings, who: str) -> str | None:
-    look = _scheduler if who == "scheduler" else _worker
+async def look(settings: Settings, who: str) -> str | None:
+    """Return what is wrong, None if nothing is."""
+    ask = _scheduler if who == "scheduler" else _worker
     try:
         async with asyncio.timeout(PATIENCE_S), open_database(settings) as database:
-            return await look(database)
+            return await ask(database)
     except TimeoutError:
         return f"The database did not answer within {PATIENCE_S:g} s."
     except DATABASE_ERRORS as error:

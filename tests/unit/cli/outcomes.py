@@ -8,7 +8,7 @@ from api.cli.documents import Outcome
 
 def completed(name: str, data: Any) -> Outcome:
     """Return a document with its answer, made in 1.5 s."""
-    job = {
+    job: dict[str, Any] = {
         "id": "job_1",
         "model": "sandbox/reader",
         "status": "completed",
@@ -27,7 +27,7 @@ def completed(name: str, data: Any) -> Outcome:
 def failed(name: str, reason: str, code: str) -> Outcome:
     """Return a document that failed."""
     error = {"code": code, "message": "It ends too early."}
-    job = {
+    job: dict[str, Any] = {
         "id": "job_2",
         "model": "sandbox/reader",
         "status": "failed",
