@@ -11,7 +11,7 @@ SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}}
 
 
 async def send(
-    api: Api, headers: dict[str, str] | None = None, **changes: str | None
+    api: Api, changes: dict[str, str | None], headers: dict[str, str] | None = None
 ) -> httpx.Response:
     """Send a document as a form; a change to None leaves the part out."""
     fields: dict[str, str | None] = {
@@ -31,7 +31,7 @@ async def files(api: Api) -> list[dict[str, object]]:
 
 
 async def test_an_upload_becomes_a_file_and_a_job(api: Api) -> None:
-    response = await send(api, metadata='{"team":"a"}', priority="bulk")
+    response = await send(api, {"metadata": '{"team":"a"}', "priority": "bulk"})
 
     assert response.status_code == 202, response.text
     job = response.json()
@@ -72,7 +72,7 @@ async def test_a_file_that_is_there_can_be_named(api: Api) -> None:
 async def test_a_wrong_form_names_its_part_and_leaves_nothing(
     api: Api, change: dict[str, str | None], param: str
 ) -> None:
-    response = await send(api, **change)
+    response = await send(api, change)
 
     assert response.status_code == 400, response.text
     assert param == response.json()["error"]["param"]
@@ -89,9 +89,9 @@ async def test_a_form_without_a_file_is_refused(api: Api) -> None:
 
 
 async def test_a_replay_keeps_one_file(api: Api) -> None:
-    first = await send(api, {"Idempotency-Key": "k"})
-    again = await send(api, {"Idempotency-Key": "k"})
-    other = await send(api, {"Idempotency-Key": "k"}, instructions="Read something else.")
+    first = await send(api, {}, {"Idempotency-Key": "k"})
+    again = await send(api, {}, {"Idempotency-Key": "k"})
+    other = await send(api, {"instructions": "Read something else."}, {"Idempotency-Key": "k"})
 
     assert first.json()["id"] == again.json()["id"]
     assert again.headers["idempotent-replayed"] == "true"

@@ -253,7 +253,7 @@ async def test_a_cancelled_call_stops_at_once(subject: Subject, streaming: bool)
 async def test_a_stream_may_be_left_in_the_middle(subject: Subject) -> None:
     stream = subject.provider.stream(chat(subject.dawdling(), text="leave me " * 20))
 
-    async with aclosing(stream) as chunks:  # type: ignore[type-var]
+    async with aclosing(stream) as chunks:
         async for _ in chunks:
             break
 
