@@ -7,10 +7,19 @@ from typing import Literal
 import structlog
 from structlog.typing import Processor
 
-# At their lower levels these tell what they were handed: statements, addresses, bodies.
-NOISY = ("httpx", "httpcore", "aiosqlite", "asyncio", "python_multipart", "dramatiq.worker")
+# At their lower levels these tell what they were handed: statements, addresses, bodies. Uvicorn's
+# access log has whole query strings; ours has the template of the path.
+NOISY = (
+    "httpx",
+    "httpcore",
+    "aiosqlite",
+    "asyncio",
+    "python_multipart",
+    "dramatiq.worker",
+    "uvicorn.access",
+)
 # These brought handlers of their own, which write plain lines.
-SERVERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+SERVERS = ("uvicorn", "uvicorn.error")
 
 
 def configure(level: str, output: Literal["json", "console"]) -> None:

@@ -147,6 +147,7 @@ def test_lines_of_other_libraries_are_json_too(lines: Lines) -> None:
     assert isinstance(own, logging.StreamHandler)
     own.setStream(lines.stream)
     server.info("Started server process [%d]", 7)
+    logging.getLogger("uvicorn.access").info("GET /v1/jobs?key=%s", SECRET)
     try:
         int("no")
     except ValueError:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
 
+from shared import outbox
 from shared.clock import now_ms, rfc3339
-from shared.jobs import pulse
+from shared.enqueue import ActorName, QueueName, Wakeup
+from shared.jobs import claim_store, pulse
 from tests.api.whole_app import WholeApp, whole_app
 
 CONFIG = """
@@ -126,6 +129,24 @@ async def test_who_is_at_work(app: WholeApp) -> None:
     for state in ("consuming", "draining", "silent"):
         assert seen("penstock_workers", state=state) == 1
     assert seen("penstock_in_flight_jobs") == 12
+
+
+async def test_what_is_late_shows(app: WholeApp) -> None:
+    kept, lost = await app.submit("one"), await app.submit("two")
+    async with app.resources.database.transaction() as db:
+        await claim_store.claim(db, [kept], owner="w", lease_ms=60_000)
+        await claim_store.claim(db, [lost], owner="w", lease_ms=-1)
+        await outbox.remove(db, range(1, 100))
+        promised = Wakeup(ActorName.RUN_JOBS, QueueName.BULK, {"ids": ["job_x"]})
+        await outbox.add(db, [promised, promised])
+        await db.execute(text("UPDATE outbox SET created_at = created_at - 60000"))
+    seen = await scrape(app)
+    assert seen("penstock_running_jobs") == 2
+    assert seen("penstock_overdue_leases") == 1
+    assert seen("penstock_outbox_messages") == 2
+    age_s = seen("penstock_outbox_oldest_seconds")
+    assert age_s is not None
+    assert 60 <= age_s < 120
 
 
 async def test_strangers_make_no_series(app: WholeApp) -> None:
