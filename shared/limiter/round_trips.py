@@ -33,8 +33,11 @@ WORDS_OF_OUTAGE = ("READONLY ", "OOM ", "MISCONF ", "NOREPLICAS ")
 Reply = list[int]
 
 
-class RedisDownError(Exception):
+class RedisDownError(RedisError):
     """Redis does not answer, or answers that it cannot decide now."""
+
+    def __init__(self) -> None:
+        super().__init__("Redis does not answer, or cannot decide now")
 
 
 def _new_future() -> asyncio.Future[Reply]:
