@@ -1,0 +1,63 @@
+"""What the fault tests' provider offers: a model for each kind of limit, all at the same price."""
+
+import math
+from dataclasses import dataclass
+
+INPUT_NANOUSD, OUTPUT_NANOUSD = 1000, 2000
+"""A token's price: 1 and 2 dollars a million."""
+KEY = "sk-faults"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A row of the configuration; its name is also the model's."""
+
+    name: str
+    concurrency: int = 256
+    rpm: int | None = None
+    tpm: int | None = None
+    timeout_s: float | None = None
+
+    @property
+    def burst(self) -> int:
+        """Return how many requests may go at once when the lane was idle: those of ten seconds."""
+        assert self.rpm
+        return math.ceil(self.rpm / 6)
+
+
+ALL = (
+    Deployment("open"),
+    Deployment("narrow", concurrency=4),
+    Deployment("single", concurrency=1),
+    Deployment("paced", rpm=300),
+    Deployment("metered", tpm=600_000),
+    Deployment("stormy", concurrency=8),
+    Deployment("hasty", timeout_s=0.5, concurrency=1),
+    Deployment("strict"),
+    Deployment("locked"),
+    Deployment("barred"),
+)
+BY_NAME = {each.name: each for each in ALL}
+
+
+def config(base_url: str) -> str:
+    """Return the configuration file that offers all of them at one base URL."""
+    return "\n".join(_row(each, base_url) for each in ALL)
+
+
+def _row(deployment: Deployment, base_url: str) -> str:
+    lines = [
+        "[[deployments]]",
+        f'name = "{deployment.name}"',
+        'provider = "openai-compatible"',
+        f'model = "{deployment.name}"',
+        f'base_url = "{base_url}"',
+        f'keys = ["{KEY}"]',
+        f"concurrency = {deployment.concurrency}",
+        f"price = {{ input_usd = {INPUT_NANOUSD / 1000}, output_usd = {OUTPUT_NANOUSD / 1000} }}",
+    ]
+    for name in ("rpm", "tpm", "timeout_s"):
+        value = getattr(deployment, name)
+        if value is not None:
+            lines.append(f"{name} = {value}")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,213 @@
+"""Penstock as an operator runs it, on real servers, with a provider that keeps its own ledger."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.auth import issuing, store
+from shared.auth.permissions import Role
+from shared.clock import now_ms
+from shared.database import Database
+from shared.ids import new_id
+from shared.migrate import upgrade
+from tests.fakes.upstream_client import Upstream
+from tests.faults import deployments, sql, witness
+from tests.faults.client import Client
+from tests.faults.polling import until
+from tests.faults.processes import NurseryClient, Process
+from tests.servers import RedisServer, free_port
+
+ADMIN_KEY = "an-administrator-of-the-fault-tests"
+SECRET = "a-secret-of-the-fault-tests"
+WORKER = (
+    "workers.main",
+    "--processes",
+    "1",
+    "--threads",
+    "16",
+    "--worker-shutdown-timeout",
+    "28000",
+)
+API = ("api.main:app", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
+# What takes a minute in production takes a second here.
+SETTINGS = {
+    "LEASE_S": "2",
+    "RENEW_S": "0.4",
+    "SWEEP_S": "0.3",
+    "TICK_S": "0.1",
+    "LEADER_S": "1.5",
+    "WAKEUP_S": "1",
+    "DRAIN_S": "10",
+    "BACKOFF_BASE_S": "0.05",
+    "BACKOFF_CAP_S": "0.5",
+    "ATTEMPT_TIMEOUT_S": "30",
+    "LOG_LEVEL": "info",
+}
+
+
+@dataclass(slots=True)
+class Service:
+    """An API, a worker, a scheduler, and what they stand on; `api_2`, `worker_2` and `standby` are spare.
+
+    `disruptions` counts what may cost a job a call: workers killed, frozen, or sent away.
+    """
+
+    folder: Path
+    redis: RedisServer
+    upstream: Upstream
+    sql: sql.Sql
+    client: Client
+    client_2: Client
+    stranger_key: str
+    api: Process
+    api_2: Process
+    worker: Process
+    worker_2: Process
+    scheduler: Process
+    standby: Process
+    disruptions: int = 0
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Every process of Penstock, spare ones included."""
+        return (self.api, self.worker, self.scheduler, *self.spares)
+
+    @property
+    def spares(self) -> tuple[Process, ...]:
+        """Those that only run when a test starts them."""
+        return (self.api_2, self.worker_2, self.standby)
+
+    def start(self) -> None:
+        """Start what is not running, with the settings of every day, and wait for the API."""
+        self.redis.start()
+        for process in (self.api, self.worker, self.scheduler):
+            if process.running and process.changes:
+                process.stop()
+            if not process.running:
+                process.start()
+        self.await_api()
+
+    def await_api(self) -> None:
+        """Wait until every API that was started answers."""
+        until(lambda: self._answers(self.api, self.client), "the API answers")
+        if self.api_2.running:
+            until(lambda: self._answers(self.api_2, self.client_2), "the second API answers")
+
+    def crash_worker(self) -> None:
+        """Kill the worker without warning."""
+        self.disruptions += 1
+        self.worker.kill()
+
+    def run_until_killed(self, process: Process) -> None:
+        """Wait until a process has died at its failpoint."""
+        self.disruptions += 1
+        process.wait_until_killed()
+
+    def tidy(self) -> None:
+        """Make ready for the next test: everyday settings, no spare processes, a friendly provider."""
+        for spare in self.spares:
+            if spare.running:
+                spare.stop()
+        self.upstream.clear()
+        self.upstream.release()
+        self.start()
+        self.client.accepted.clear()
+        self.disruptions = 0
+
+    def last_words(self, lines: int = 25) -> str:
+        """Return the ends of the logs."""
+        parts = []
+        for path in sorted(self.folder.glob("*.log")):
+            tail = path.read_text("utf-8", "replace").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {path.stem}", *tail]))
+        return "\n".join(parts)
+
+    def _answers(self, api: Process, client: Client) -> bool:
+        assert api.running, f"the API ended: {self.last_words()}"
+        try:
+            return client.call("GET", "/healthz").status == 200
+        except OSError:
+            return False
+
+
+@contextmanager
+def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> Iterator[Service]:
+    """Run a service on an empty database; in the end nothing is left of it."""
+    stranger_key = _prepare(database_url)
+    redis = RedisServer(folder / "redis", appendonly=True)
+    redis.start()
+    with Upstream(folder / "ledger.jsonl") as upstream, closing(sql.connect(database_url)) as seen:
+        witness.install(seen)
+        env = _environment(folder, database_url, redis.url, upstream)
+
+        def process(name: str, module: str, *arguments: str) -> Process:
+            return Process(nursery, module, arguments, env=env, log=folder / f"{name}.log")
+
+        port, port_2 = free_port(), free_port()
+        client = Client(port, ADMIN_KEY)
+        service = Service(
+            folder=folder,
+            redis=redis,
+            upstream=upstream,
+            sql=seen,
+            client=client,
+            client_2=Client(port_2, ADMIN_KEY, client.accepted),
+            stranger_key=stranger_key,
+            api=process("api", "uvicorn", *API, "--port", str(port)),
+            api_2=process("api_2", "uvicorn", *API, "--port", str(port_2)),
+            worker=process("worker", "dramatiq", *WORKER),
+            worker_2=process("worker_2", "dramatiq", *WORKER),
+            scheduler=process("scheduler", "workers.scheduler"),
+            standby=process("standby", "workers.scheduler"),
+        )
+        try:
+            service.start()
+            yield service
+        finally:
+            for each in service.processes:
+                each.kill()
+            redis.kill()
+
+
+def _prepare(database_url: str) -> str:
+    """Create the tables, the administrator's key, and another tenant's; return the latter."""
+
+    async def prepare() -> str:
+        database = Database(database_url)
+        await upgrade(database)
+        await issuing.bootstrap(database, SECRET.encode(), admin_key=ADMIN_KEY)
+        async with database.transaction() as db:
+            other = await store.ensure_tenant(
+                db, id=new_id("ten"), name="stranger", created_at=now_ms()
+            )
+        _, key = await issuing.issue(
+            database, SECRET.encode(), tenant_id=other, name="stranger", role=Role.ADMIN
+        )
+        await database.close()
+        return key
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(prepare())
+    finally:
+        loop.close()
+
+
+def _environment(
+    folder: Path, database_url: str, redis_url: str, upstream: Upstream
+) -> dict[str, str]:
+    config = folder / "penstock.toml"
+    config.write_text(deployments.config(upstream.base_url))
+    env = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    settings = SETTINGS | {
+        "CONFIG": str(config),
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(folder / "var"),
+        "SECRET_KEY": SECRET,
+        "ADMIN_KEY": ADMIN_KEY,
+    }
+    return env | {f"PENSTOCK_{name}": value for name, value in settings.items()}
