@@ -10,6 +10,7 @@ from shared.database import UNAVAILABLE
 from shared.failpoints import failpoint
 from shared.jobs import claim_store
 from shared.jobs.claims import ClaimedJob, ClaimEnd
+from shared.jobs.lanes import slot_ttl_s
 from shared.jobs.transitions import FINAL
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
@@ -172,12 +173,17 @@ class Runner:
 
     async def _renew(self) -> None:
         mine = list(self._holds)
-        await self._resources.limiter.flush()
-        if not mine:
-            return
-        async with self._resources.database.transaction() as db:
-            held = await claim_store.renew(
-                db, mine, owner=self._resources.owner, lease_ms=self._lease_ms
-            )
-        self.stop([job_id for job_id in mine if job_id not in held], Stop.LOST)
-        self.stop([job_id for job_id, asked in held.items() if asked], Stop.CANCELLED)
+        if mine:
+            async with self._resources.database.transaction() as db:
+                held = await claim_store.renew(
+                    db, mine, owner=self._resources.owner, lease_ms=self._lease_ms
+                )
+            self.stop([job_id for job_id in mine if job_id not in held], Stop.LOST)
+            self.stop([job_id for job_id, asked in held.items() if asked], Stop.CANCELLED)
+        await self._renew_slots()
+
+    async def _renew_slots(self) -> None:
+        limiter = self._resources.limiter
+        await limiter.flush()
+        held = [hold.reservation for hold, _ in self._holds.values() if hold.reservation]
+        await limiter.renew(held, lease_ttl_s=slot_ttl_s(self._resources.settings))

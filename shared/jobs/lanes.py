@@ -6,12 +6,15 @@ from shared.errors import Unprocessable
 from shared.limiter.buckets import Bucket, Cost, Lane
 from shared.limiter.estimate import never_fits
 from shared.routing.model import Route, Target, targets
+from shared.settings import Settings
 
 SECONDS_PER_MINUTE = 60
 DEFAULT_OUTPUT_TOKENS = 1024
 """What an answer is taken to need when the request sets no limit; settling corrects it."""
 REQUEST_BURST_S = 10
 """A minute's requests are not let go at once: at most those of ten seconds."""
+SLOT_LEASES = 2.0
+"""A slot's lease is renewed with the job's, and is twice as long: Redis may be away for a while."""
 
 
 def lane_of(target: Target) -> Lane:
@@ -25,6 +28,11 @@ def lane_of(target: Target) -> Lane:
         # One request may need a whole minute's tokens, so the bucket holds them.
         buckets.append(Bucket("tokens", deployment.tpm, deployment.tpm / SECONDS_PER_MINUTE))
     return Lane(target.lane_key, tuple(buckets), deployment.concurrency)
+
+
+def slot_ttl_s(settings: Settings) -> float:
+    """Return for how many seconds a call's slot is leased at a time."""
+    return settings.lease_s * SLOT_LEASES
 
 
 def refuse_what_never_fits(route: Route, cost: Cost) -> None:

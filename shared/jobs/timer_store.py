@@ -199,8 +199,10 @@ async def expire(db: AsyncConnection, *, limit: int) -> list[str]:
     return list((await db.execute(end)).scalars())
 
 
-async def calls_under_way(db: AsyncConnection) -> dict[str, list[str]]:
-    """Return the limiter operations of live claims by lane: what a limiter that lost its data needs."""
+async def calls_under_way(
+    db: AsyncConnection, ids: Sequence[str] | None = None
+) -> dict[str, list[str]]:
+    """Return the limiter operations of the claims of these jobs (None: of all) by lane."""
     query = (
         select(col(Attempt.lane), col(Attempt.job_id), col(Attempt.claim_number), col(Attempt.call))
         .join(Job, col(Job.id) == col(Attempt.job_id))
@@ -210,6 +212,8 @@ async def calls_under_way(db: AsyncConnection) -> dict[str, list[str]]:
             col(Attempt.status) == AttemptStatus.STARTED,
         )
     )
+    if ids is not None:
+        query = query.where(col(Job.id).in_(ids))
     lanes: dict[str, list[str]] = {}
     for row in await db.execute(query):
         lanes.setdefault(row.lane, []).append(f"{row.job_id}:{row.claim_number}:{row.call}")

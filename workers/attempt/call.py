@@ -1,7 +1,7 @@
 """One call: limiter, attempt row, provider, settle. In this order, and nothing between."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from time import monotonic
@@ -12,7 +12,7 @@ from shared.inference.request import InferenceRequest, Operation
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
 from shared.jobs.claims import AttemptEnd, AttemptStart, Standing
-from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of
+from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of, slot_ttl_s
 from shared.jobs.transitions import AttemptStatus, Reason
 from shared.limiter.buckets import Cost, Outcome
 from shared.limiter.estimate import estimate
@@ -24,7 +24,6 @@ from workers.attempt.prepare import Work
 from workers.attempt.stream import read_stream
 from workers.resources import WorkerResources
 
-LEASE_MARGIN_S = 60.0
 DEADLINE = "The job's deadline came during the call."
 
 
@@ -72,15 +71,18 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         lane=admission.target.lane_key,
         limiter_wait_ms=admission.waited_ms,
     )
+    hold.reservation = admission.reservation
     failpoint("after_acquire")
     try:
         standing = await resources.journal.start(start)
     except BaseException:
         # The row may have been written all the same: say that nothing was sent.
         hold.calls.append(AttemptEnd(admission.number, AttemptStatus.INTERRUPTED))
+        hold.reservation = None
         await resources.limiter.release(admission.reservation)
         raise
     if standing is not Standing.HELD:
+        hold.reservation = None
         await resources.limiter.release(admission.reservation)
         raise ClaimLost(standing)
     failpoint("after_attempt_row")
@@ -104,7 +106,7 @@ async def _admit(hold: Hold, work: Work, resources: WorkerResources) -> _Admissi
             lane_of(target),
             operation,
             cost,
-            lease_ttl_s=_total_s(target, resources) + LEASE_MARGIN_S,
+            lease_ttl_s=slot_ttl_s(resources.settings),
         )
         if isinstance(answer, Reservation):
             return _Admission(number, target, answer, round((monotonic() - began) * 1000))
@@ -130,8 +132,7 @@ async def _send(
     target = admission.target
     request = InferenceRequest(work.operation, target.deployment.model, work.body)
     try:
-        async with asyncio.timeout(hold.job.time_left_ms / 1000):
-            response = await _perform(request, work, target, resources)
+        response = await _held(hold, _perform(request, work, target, resources))
     except ProviderError as error:
         hold.calls.append(_error_end(admission, error, began, resources))
         await _settle_failure(admission, error, resources)
@@ -151,6 +152,15 @@ async def _send(
     await _settle(admission, response, resources)
     failpoint("after_settle")
     return response
+
+
+async def _held(hold: Hold, answer: Awaitable[InferenceResponse]) -> InferenceResponse:
+    try:
+        async with asyncio.timeout(hold.job.time_left_ms / 1000):
+            return await answer
+    finally:
+        # From here on it is settled: renewing it would lease its slot once more.
+        hold.reservation = None
 
 
 async def _perform(
@@ -190,10 +200,6 @@ async def _settle_failure(
     loaded = isinstance(error, RateLimited | Overloaded | Timeout)
     outcome = Outcome.OVERLOADED if loaded else Outcome.FAILED
     await resources.limiter.settle(admission.reservation, actual, outcome=outcome)
-
-
-def _total_s(target: Target, resources: WorkerResources) -> float:
-    return target.deployment.timeout_s or resources.settings.attempt_timeout_s
 
 
 def _elapsed_ms(began: float) -> int:

@@ -1,6 +1,7 @@
 """The leader's duties: each is safe to run twice, or beside another leader."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -11,12 +12,13 @@ from shared.failpoints import failpoint
 from shared.files import removal
 from shared.jobs import store as job_store
 from shared.jobs import timer_store
-from shared.jobs.lanes import lane_of
+from shared.jobs.lanes import lane_of, slot_ttl_s
 from shared.jobs.timer_store import DueJob
 from shared.jobs.transitions import FINAL, Priority
 from shared.jobs.wakeups import lone_wakeups, wakeups
 from shared.limiter import memory
-from shared.limiter.limiter import Limiter
+from shared.limiter.buckets import Cost, Lane, Outcome
+from shared.limiter.limiter import Limiter, Reservation
 from shared.processes import store as process_store
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
@@ -27,7 +29,7 @@ log = structlog.get_logger()
 AT_ONCE = 2000
 HORIZON_S = 1.0
 DRY_MESSAGES = 4
-LEASE_MARGIN_S = 60.0
+NOTHING = Cost(0, 0, 0)
 DEAD_AFTER_MS = 3_600_000
 
 
@@ -75,8 +77,10 @@ class Desk:
                 return
             after = self._settings.quarantine_after
             verdicts = [verdict(row, quarantine_after=after) for row in rows]
+            lanes = await timer_store.calls_under_way(db, [each.job_id for each in verdicts])
             failpoint("mid_sweep")
             await timer_store.reclaim(db, verdicts)
+        await self._free_slots(lanes)
         self._metrics.reclaimed(verdicts)
         for each in verdicts:
             log.warning("job.rescued", job_id=each.job_id, state=each.state, reason=each.reason)
@@ -113,11 +117,10 @@ class Desk:
             return
         async with self._resources.database.reading() as db:
             lanes = await timer_store.calls_under_way(db)
-        known = self._resources.catalog.lanes()
         for key, operations in lanes.items():
-            if target := known.get(key):
-                ttl_s = self._settings.attempt_timeout_s + LEASE_MARGIN_S
-                await self._limiter.restore(lane_of(target), operations, lease_ttl_s=ttl_s)
+            if lane := self._lane(key):
+                ttl_s = slot_ttl_s(self._settings)
+                await self._limiter.restore(lane, operations, lease_ttl_s=ttl_s)
         await memory.mark_intact(self._resources.redis)
 
     async def tidy(self) -> None:
@@ -126,6 +129,20 @@ class Desk:
             await process_store.forget_dead(db, silent_ms=DEAD_AFTER_MS)
             await job_store.forget_keys(db)
         await removal.sweep(self._resources.database, self._resources.blobs)
+
+    async def _free_slots(self, lanes: Mapping[str, Sequence[str]]) -> None:
+        # Nobody knows what these calls used: only their slots come back.
+        for key, operations in lanes.items():
+            if lane := self._lane(key):
+                held = (Reservation(each, lane, NOTHING) for each in operations)
+                settle = (self._limiter.settle(x, None, outcome=Outcome.FAILED) for x in held)
+                await asyncio.gather(*settle)
+
+    def _lane(self, key: str) -> Lane | None:
+        catalog = self._resources.catalog
+        # That of a vendor without configuration begins with the model's name.
+        target = catalog.lanes().get(key) or catalog.target_of(key.rpartition(":")[0], key)
+        return None if target is None else lane_of(target)
 
     async def _headroom(self, lane: str | None, model: str) -> int:
         if lane is None:
