@@ -106,9 +106,10 @@ async def _ask(
             return await question()
     except TimeoutError:
         return (Problem(part, f"It did not answer within {PATIENCE_S:g} seconds."),)
-    except (redis.RedisError, Exception) as error:
-        if not (isinstance(error, redis.RedisError) or is_unavailable(error)):
+    except Exception as error:
+        # Its words may hold addresses: they are for the log alone.
+        if isinstance(error, redis.RedisError) or is_unavailable(error):
+            log.warning("readiness.unreachable", part=part, error=str(error)[:500])
+        else:
             log.exception("readiness.unexpected", part=part)
-        # Its words may hold addresses and passwords: they are for the log alone.
-        log.warning("readiness.unreachable", part=part, error=str(error)[:500])
         return (Problem(part, "It is out of reach; the log says why."),)
