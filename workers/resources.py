@@ -10,9 +10,7 @@ from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
 from shared.files.blobs import BlobStore
 from shared.inference.usage import Usage
-from shared.jobs.lanes import lane_of
 from shared.ledger.prices import price_of
-from shared.limiter.buckets import Lane
 from shared.limiter.limiter import Limiter
 from shared.resources import Resources, open_resources
 from shared.routing.catalog import Catalog
@@ -59,11 +57,6 @@ class WorkerResources:
         """Where models can be had."""
         return self.shared.catalog
 
-    def lane(self, model: str, lane_key: str) -> Lane | None:
-        """Return the lane that a stored key names, None if it is no longer configured."""
-        target = self.catalog.target_of(model, lane_key)
-        return None if target is None else lane_of(target)
-
     def cost_of(self, target: Target, usage: Usage) -> int | None:
         """Return what a call cost, in nano-dollars; None where no price is known."""
         deployment = target.deployment
@@ -92,6 +85,9 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
                 max_input_bytes=settings.max_document_bytes,
             )
         )
+        for target in shared.catalog.lanes().values():
+            # A deployment that cannot be called as it is written is told now, not on a job.
+            providers.get(target)
         limiter = Limiter(shared.redis)
         try:
             yield WorkerResources(

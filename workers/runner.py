@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 EXIT_RESERVE_S = 3.0
 CLAIM_RETRY_S = 1.0
+FLUSH_S = 1.0
 
 
 class Runner:
@@ -32,6 +33,7 @@ class Runner:
         settings = resources.settings
         self._resources = resources
         self._lease_ms = round(settings.lease_s * 1000)
+        self._renew_s = settings.renew_s
         self._most = settings.max_in_flight
         self._most_others = max(1, int(self._most * (1 - settings.interactive_reserve)))
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
@@ -54,7 +56,8 @@ class Runner:
     def start(self) -> None:
         """Begin to renew leases and to run suspects."""
         self._background = [
-            asyncio.create_task(self._renew_forever(), name="renew"),
+            asyncio.create_task(self._repeat(self._renew_s, self._renew), name="renew"),
+            asyncio.create_task(self._repeat(FLUSH_S, self._flush), name="flush"),
             asyncio.create_task(self._run_suspects(), name="suspects"),
         ]
 
@@ -161,15 +164,22 @@ class Runner:
             job_id = await self._suspects.get()
             if self.draining:
                 continue
-            await asyncio.gather(*await self._claim_and_start([job_id]))
-
-    async def _renew_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._resources.settings.renew_s)
             try:
-                await self._renew()
+                await asyncio.gather(*await self._claim_and_start([job_id]))
+            except Exception:
+                # The others in the queue must not wait for ever; this one is woken again.
+                log.exception("runner.suspect_not_claimed", job_id=job_id)
+
+    async def _repeat(self, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await act()
             except UNAVAILABLE as error:
-                log.warning("runner.renew_failed", error=str(error))
+                log.warning("runner.part_unavailable", error=str(error))
+            except Exception:
+                # Leases must go on being renewed whatever happened once.
+                log.exception("runner.duty_crashed")
 
     async def _renew(self) -> None:
         mine = list(self._holds)
@@ -182,8 +192,10 @@ class Runner:
             self.stop([job_id for job_id, asked in held.items() if asked], Stop.CANCELLED)
         await self._renew_slots()
 
+    async def _flush(self) -> None:
+        await self._resources.limiter.flush()
+
     async def _renew_slots(self) -> None:
         limiter = self._resources.limiter
-        await limiter.flush()
         held = [hold.reservation for hold, _ in self._holds.values() if hold.reservation]
         await limiter.renew(held, lease_ttl_s=slot_ttl_s(self._resources.settings))

@@ -80,9 +80,14 @@ async def renew(
     """Extend the leases still held; return them with whether their cancellation was asked for."""
     held: dict[str, bool] = {}
     for some in chunks(sorted(ids), IDS_PER_STATEMENT):
+        mine = [col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING)]
+        if db.dialect.name == "postgresql":
+            # In the order in which the fence locks, or the two could wait for each other.
+            locked = select(col(Job.id)).where(*mine).order_by(col(Job.id)).with_for_update()
+            mine = [col(Job.id).in_(locked)]
         extend = (
             update(Job)
-            .where(col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING))
+            .where(*mine)
             .values(lease_expires_at=now_ms() + lease_ms)
             .returning(col(Job.id), col(Job.cancel_requested))
         )

@@ -1,13 +1,13 @@
 -- Reserves everything that a call needs, or nothing.
 -- KEYS[3] the operation. Own arguments: operation, lease in µs, record's life in ms, then the
 -- estimate: requests, input tokens, output tokens.
--- Returns {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why}.
+-- Returns {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why, ms from now}.
 local operation, lease_us, record_ms = ARGV[own], tonumber(ARGV[own + 1]), ARGV[own + 2]
 local requests, input, output =
   tonumber(ARGV[own + 3]), tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
 
 local function deny(retry_at, why)
-  return {0, math.ceil((retry_at - lane.offset) / 1000), why}
+  return {0, math.ceil((retry_at - lane.offset) / 1000), why, math.ceil((retry_at - lane.now) / 1000)}
 end
 
 local function shortage()

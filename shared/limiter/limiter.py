@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis.asyncio import Redis
 
@@ -34,12 +34,14 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """Not now: come back at `retry_at` (ms). `bucket` is what was short, or
-    `concurrency`, `pause` or `redis`.
+    """Not now: come back at `retry_at` (ms, by Redis's clock), which is `delay_ms` from now.
+
+    `bucket` is what was short, or `concurrency`, `pause` or `redis`.
     """
 
     retry_at: int
     bucket: str
+    delay_ms: int = field(default=0, compare=False)
 
 
 class Limiter:
@@ -85,7 +87,8 @@ class Limiter:
         try:
             reply = await self._trips.ask(call)
         except RedisDownError:
-            return Denied(now_ms() + random.randint(750, 1250), "redis")  # noqa: S311 - spreads retries
+            delay_ms = random.randint(750, 1250)  # noqa: S311 - spreads retries
+            return Denied(now_ms() + delay_ms, "redis", delay_ms)
         except asyncio.CancelledError:
             held = Reservation(op_id, lane, estimate)
             self._trips.abandon(call, undo=self._settlement(held, "release", NOTHING, Outcome.OK))
@@ -216,5 +219,5 @@ def _decision(reply: Reply, lane: Lane, op_id: str, estimate: Cost) -> Reservati
         return Reservation(op_id, lane, estimate)
     if reply[0] == 2:  # noqa: PLR2004 - admitted before: at the price of that time
         return Reservation(op_id, lane, Cost(*reply[1:]))
-    _, retry_at, why = reply
-    return Denied(retry_at, REASONS.get(why) or lane.buckets[why - 1].unit)
+    _, retry_at, why, delay_ms = reply
+    return Denied(retry_at, REASONS.get(why) or lane.buckets[why - 1].unit, delay_ms)

@@ -6,15 +6,16 @@ import structlog
 
 from shared.database import UNAVAILABLE
 from shared.documents.extraction import ExtractorUnavailable
+from shared.errors import NotFound
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
-from shared.providers.errors import ProviderError
 from workers.attempt import check, finish
-from workers.attempt.call import ClaimLost, MustWait, call
+from workers.attempt.admit import MustWait
+from workers.attempt.call import ClaimLost, call
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.prepare import Unworkable, Work, prepare
-from workers.attempt.retry import decide
+from workers.attempt.settle import CallFailed
 from workers.resources import WorkerResources
 
 log = structlog.get_logger()
@@ -33,16 +34,14 @@ async def run_attempt(hold: Hold, resources: WorkerResources) -> ClaimEnd | None
             raise
         return finish.stopped(hold)
     except Exception as error:  # noqa: BLE001  whatever it is, the job must not stay in limbo
-        return await _ended_by(error, hold, resources)
+        return _ended_by(error, hold)
 
 
-async def _ended_by(error: Exception, hold: Hold, resources: WorkerResources) -> ClaimEnd | None:
+def _ended_by(error: Exception, hold: Hold) -> ClaimEnd | None:
     if isinstance(error, MustWait):
         return finish.waits(hold, error.reason, error.delay_ms, lane=error.lane)
-    if isinstance(error, ProviderError):
-        decision = decide(error, hold.job, resources.backoff)
-        await _pause_lane(hold, decision.pause_s, resources)
-        return finish.after_failure(hold, error, decision)
+    if isinstance(error, CallFailed):
+        return finish.after_failure(hold, error.error, error.decision)
     if isinstance(error, ClaimLost):
         hold.stop = Stop.CANCELLED if error.standing is Standing.CANCELLED else Stop.LOST
         return finish.stopped(hold)
@@ -52,6 +51,10 @@ async def _ended_by(error: Exception, hold: Hold, resources: WorkerResources) ->
 def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
     if isinstance(error, Unworkable):
         return finish.unworkable(hold, error)
+    if isinstance(error, NotFound):
+        # The operator took the model away since the submit.
+        gone = Unworkable(Reason.REJECTED, error.code, error.detail)
+        return finish.unworkable(hold, gone)
     if isinstance(error, (*UNAVAILABLE, ExtractorUnavailable)):
         log.warning("attempt.part_unavailable", error=str(error))
         return finish.waits(hold, Reason.BACKOFF, PART_DELAY_MS, lane=None)
@@ -73,11 +76,3 @@ async def _ask(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
     if checked.problems:
         raise check.mismatch(checked)
     return checked.response(work.document, hold, repaired=True)
-
-
-async def _pause_lane(hold: Hold, seconds: float | None, resources: WorkerResources) -> None:
-    if seconds is None or hold.lane is None:
-        return
-    lane = resources.lane(hold.job.model, hold.lane)
-    if lane is not None:
-        await resources.limiter.pause(lane, seconds=seconds)

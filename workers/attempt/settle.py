@@ -1,0 +1,120 @@
+"""The end of a call: what the limiter learns of it, and what its attempt row will say."""
+
+from time import monotonic
+
+from shared.inference.response import InferenceResponse
+from shared.inference.usage import Usage
+from shared.jobs.claims import AttemptEnd
+from shared.jobs.lanes import lane_of
+from shared.jobs.transitions import AttemptStatus
+from shared.limiter.buckets import Cost, Outcome
+from shared.providers.errors import Overloaded, ProviderError, RateLimited, Timeout
+from workers.attempt.admit import Admission
+from workers.attempt.hold import Hold
+from workers.attempt.retry import Decision, decide
+from workers.resources import WorkerResources
+
+
+class CallFailed(Exception):
+    """The provider failed, and `decision` says what becomes of the job."""
+
+    def __init__(self, error: ProviderError, decision: Decision) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.decision = decision
+
+
+async def answered(
+    hold: Hold,
+    response: InferenceResponse,
+    admission: Admission,
+    began: float,
+    resources: WorkerResources,
+) -> None:
+    """Note an answer; what the provider said of its limits lowers ours."""
+    usage, target = response.usage, admission.target
+    hold.calls.append(
+        AttemptEnd(
+            call=admission.number,
+            status=AttemptStatus.OK,
+            http_status=response.status_code,
+            usage=usage,
+            cost_nanousd=None if usage is None else resources.cost_of(target, usage),
+            first_token_ms=response.first_token_ms,
+            total_ms=_elapsed_ms(began),
+        )
+    )
+    await resources.limiter.settle(admission.reservation, _actual(usage), outcome=Outcome.OK)
+    if response.feedback is not None:
+        await resources.limiter.observe(lane_of(target), response.feedback)
+
+
+async def failed(
+    hold: Hold,
+    error: ProviderError,
+    admission: Admission,
+    began: float,
+    resources: WorkerResources,
+) -> CallFailed:
+    """Note a failure and decide what follows; return it to be raised."""
+    usage, target = error.usage, admission.target
+    unknown = error.possibly_billed and usage is None
+    hold.calls.append(
+        AttemptEnd(
+            call=admission.number,
+            status=AttemptStatus.UNKNOWN if unknown else AttemptStatus.ERROR,
+            http_status=error.status,
+            error_code=error.code,
+            error_message=error.message,
+            usage=usage,
+            cost_nanousd=None if usage is None else resources.cost_of(target, usage),
+            total_ms=_elapsed_ms(began),
+            possibly_billed=error.possibly_billed,
+        )
+    )
+    decision = decide(error, hold.job, resources.backoff)
+    if decision.pause_s is not None:
+        # Before the slot is free again: or a second probe would slip through between the two.
+        await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
+    await _settle_failure(error, admission, resources)
+    return CallFailed(error, decision)
+
+
+async def interrupted(
+    hold: Hold, admission: Admission, began: float, resources: WorkerResources
+) -> None:
+    """Note a call that we closed: what the provider did until then is not known."""
+    hold.calls.append(
+        AttemptEnd(
+            call=admission.number,
+            status=AttemptStatus.INTERRUPTED,
+            error_code="interrupted",
+            error_message="Penstock closed the call before it was answered.",
+            total_ms=_elapsed_ms(began),
+            possibly_billed=True,
+        )
+    )
+    await resources.limiter.settle(admission.reservation, None, outcome=Outcome.FAILED)
+
+
+async def _settle_failure(
+    error: ProviderError, admission: Admission, resources: WorkerResources
+) -> None:
+    if not error.sent:
+        await resources.limiter.release(admission.reservation)
+        return
+    actual = _actual(error.usage)
+    if actual is None and error.status is not None and not error.possibly_billed:
+        # A plain refusal: the request counted, no tokens did.
+        actual = Cost(1, 0, 0)
+    loaded = isinstance(error, RateLimited | Overloaded | Timeout)
+    outcome = Outcome.OVERLOADED if loaded else Outcome.FAILED
+    await resources.limiter.settle(admission.reservation, actual, outcome=outcome)
+
+
+def _actual(usage: Usage | None) -> Cost | None:
+    return None if usage is None else Cost(1, usage.input_tokens, usage.output_tokens)
+
+
+def _elapsed_ms(began: float) -> int:
+    return round((monotonic() - began) * 1000)
