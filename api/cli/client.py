@@ -46,7 +46,9 @@ class Submitted:
 class Client:
     """One client of a running service; use it in an `async with`."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(
+        self, url: str, key: str, *, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
         """Raises CommandError for a URL or a key that cannot be one."""
         try:
             address = httpx.URL(url)
@@ -57,6 +59,7 @@ class Client:
                 limits=httpx.Limits(max_connections=None),
                 # A proxy that the environment names knows nothing of this machine.
                 trust_env=address.host not in LOOPBACK,
+                transport=transport,
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise CommandError(

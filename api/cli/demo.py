@@ -10,7 +10,7 @@ from typing import IO
 
 from rich.console import Console
 
-from api.cli.client import Client
+from api.cli.client import Client, RefusedError
 from api.cli.configuration import load_settings, read_admin_key
 from api.cli.documents import Outcome, Task, process, read_schema, read_text, results_file
 from api.cli.errors import FAILED, MISUSED, CommandError
@@ -90,6 +90,9 @@ async def _serve_and_process(
                 out.print(describe(task.model))
                 async with Client(service.url, read_admin_key(settings) or "") as client:
                     return await _process(client, files, task, out)
+    except RefusedError:
+        # The service runs and has said all there is to say.
+        raise
     except CommandError as error:
         raise CommandError(f"{error}\n{_last_lines(log)}".rstrip()) from error
 

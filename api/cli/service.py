@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import redis
 
 from api.cli.configuration import read_catalog
 from api.cli.errors import CommandError, first_line
 from api.cli.own_redis import OwnRedis
 from api.cli.prepare import prepare
 from api.cli.supervisor import Child, Program, Report, Supervisor
+from shared.redis import connect
 from shared.settings import Settings, child_environment
 
 API_PATIENCE_S, SCHEDULER_PATIENCE_S = 13.0, 10.0
@@ -47,7 +49,7 @@ class Service:
 
     url: str
     made_key: bool
-    redis: OwnRedis | None
+    own_redis: OwnRedis | None
     supervisor: Supervisor
 
     async def ready(self, within_s: float = READY_WITHIN_S) -> None:
@@ -75,15 +77,15 @@ class Service:
         Raises:
             CommandError: it cannot go on.
         """
-        if self.redis is not None:
-            await self.redis.keep_running()
+        if self.own_redis is not None:
+            await self.own_redis.keep_running()
         await asyncio.Event().wait()
 
     def kill(self) -> None:
         """End every process now; no job is lost by it."""
         self.supervisor.kill()
-        if self.redis is not None:
-            self.redis.kill()
+        if self.own_redis is not None:
+            self.own_redis.kill()
 
 
 @asynccontextmanager
@@ -99,16 +101,18 @@ async def running(plan: Plan) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         stack.enter_context(own_folder(settings.data_dir))
         check_port(settings.host, settings.port)
-        redis = None
+        own_redis = None
         if plan.own_redis:
-            redis = OwnRedis(settings.data_dir, plan.report)
-            stack.push_async_callback(redis.stop)
+            own_redis = OwnRedis(settings.data_dir, plan.report)
+            stack.push_async_callback(own_redis.stop)
+        else:
+            await check_redis(settings.redis_url)
         made_key = await prepare(settings)
-        redis_url = redis.url if redis else settings.redis_url
+        redis_url = own_redis.url if own_redis else settings.redis_url
         supervisor = _supervisor(plan, redis_url)
         supervisor.start()
         stack.push_async_callback(supervisor.stop)
-        yield Service(_url(settings), made_key, redis, supervisor)
+        yield Service(_url(settings), made_key, own_redis, supervisor)
 
 
 @contextmanager
@@ -154,6 +158,20 @@ def check_port(host: str, port: int) -> None:
             )
         else:
             message = f"The API cannot listen on {host}:{port}: {first_line(error)}."
+        raise CommandError(message) from error
+
+
+async def check_redis(url: str) -> None:
+    """Make sure that a Redis of somebody else's answers.
+
+    Raises:
+        CommandError: it does not, or the URL is none.
+    """
+    try:
+        async with connect(url) as client:
+            await client.ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        message = f"The Redis of PENSTOCK_REDIS_URL cannot be used: {first_line(error)}."
         raise CommandError(message) from error
 
 

@@ -36,11 +36,16 @@ def progress(out: Console, title: str, total: int) -> Iterator[Callable[[], None
         yield lambda: bar.advance(task)
 
 
-def table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Return a table of plain cells: nothing in them is taken for markup or a control sequence."""
+def table(
+    titles: Sequence[str], rows: Iterable[Sequence[object]], *, fold_first: bool = False
+) -> Table:
+    """Return a table of plain cells: nothing in them is taken for markup or a control sequence.
+
+    The first cell, which names what the row is about, stays on one line unless it may be folded.
+    """
     shown = Table(box=SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for title in titles:
-        shown.add_column(title, overflow="fold")
+    for number, title in enumerate(titles):
+        shown.add_column(title, overflow="fold", no_wrap=number == 0 and not fold_first)
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
     return shown
@@ -55,9 +60,8 @@ def results_table(outcomes: Sequence[Outcome], fields: Sequence[str], *, width: 
     if width >= WIDE:
         rows = ((each.file.name, *_values(each, fields), *_figures(each)) for each in outcomes)
         return table(("document", *fields, *rest), rows)
-    return table(
-        ("document", *rest), ((_stacked(each, fields), *_figures(each)) for each in outcomes)
-    )
+    stacked = ((_stacked(each, fields), *_figures(each)) for each in outcomes)
+    return table(("document", *rest), stacked, fold_first=True)
 
 
 def main_fields(schema: Mapping[str, Any], *, wanted: Sequence[str] = ()) -> list[str]:

@@ -57,7 +57,7 @@ def _for_eyes(settings: Settings) -> dict[str, str]:
 
 def _announce(settings: Settings, service: Service, workers: int) -> None:
     crew = "1 worker" if workers == 1 else f"{workers} workers"
-    redis = "its own Redis" if service.redis else "the Redis of PENSTOCK_REDIS_URL"
+    redis = "its own Redis" if service.own_redis else "the Redis of PENSTOCK_REDIS_URL"
     say(f"ready at {service.url} with {crew}, {redis} and {shown_url(settings)}")
     if settings.admin_key is None and (file := admin_key_file(settings)).exists():
         verb = "was made and stored" if service.made_key else "is"

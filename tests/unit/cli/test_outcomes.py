@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from api.cli.demo import find_documents, is_right
+from api.cli.configuration import load_settings
+from api.cli.demo import default_model, describe, find_documents, is_right
 from api.cli.documents import Outcome, read_schema, results_file
 from api.cli.errors import MISUSED, CommandError
 from api.cli.show import main_fields, plain, results_table
@@ -148,3 +149,13 @@ def test_a_wrong_schema_is_one_line(text: str, words: str, tmp_path: Path) -> No
     assert raised.value.exit_code == MISUSED
     with pytest.raises(CommandError, match="cannot be read"):
         read_schema(tmp_path / "missing.json")
+
+
+def test_the_sandbox_answers_only_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert default_model(load_settings()) == "sandbox/reader"
+    assert "no language model" in describe("sandbox/reader")
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert default_model(load_settings()) == "openai/gpt-4o-mini"
+    assert describe("openai/gpt-4o-mini") == "The answers come from openai/gpt-4o-mini."
