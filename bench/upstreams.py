@@ -1,0 +1,48 @@
+"""The upstream as the bench holds it: a process to start, to ask and to reset."""
+
+import contextlib
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bench import processes
+from bench.processes import Child
+
+# Loopback never goes through a proxy, whatever the environment says.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A running upstream."""
+
+    port: int
+    child: Child
+
+    def stats(self) -> dict[str, Any]:
+        """Return what it saw since the last reset."""
+        return self._ask("/stats")
+
+    def reset(self, *, delay_ms: int) -> None:
+        """Begin a new count, with another latency."""
+        self._ask(f"/reset?delay_ms={delay_ms}", method="POST")
+
+    def _ask(self, path: str, *, method: str = "GET") -> dict[str, Any]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
+        with _OPENER.open(request, timeout=10) as answer:
+            said: dict[str, Any] = orjson.loads(answer.read())
+        return said
+
+
+@contextlib.contextmanager
+def running(logs: Path) -> Iterator[Upstream]:
+    """Start the upstream on a free port; stop it on leaving."""
+    child = processes.python("upstream", ["-m", "bench.upstream"], logs=logs)
+    with processes.running(child):
+        if child.process.stdout is None or not (line := child.process.stdout.readline()):
+            raise RuntimeError(f"the upstream did not start: {child.last_words()}")
+        yield Upstream(int(line), child)
