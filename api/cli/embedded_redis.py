@@ -166,7 +166,9 @@ def _socket_path(folder: Path, exits: contextlib.ExitStack) -> Path:
     near = folder / "redis.sock"
     if len(os.fsencode(near)) <= SOCKET_PATH_BYTES:
         return near
-    private = exits.enter_context(tempfile.TemporaryDirectory(prefix="penstock-"))
+    # The usual folder for temporary files may lie deep itself; the shortest there is does not.
+    shortest = min((tempfile.gettempdir(), "/tmp"), key=len)  # noqa: S108  a private folder in it
+    private = exits.enter_context(tempfile.TemporaryDirectory(prefix="penstock-", dir=shortest))
     return Path(private) / "redis.sock"
 
 
