@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.processes import NurseryClient
 from tests.faults.service import Service, running_service
+from tests.faults.stores import KilledServer, LockedFile, Store
 from tests.servers import PostgresServer
 
 FAILED = pytest.StashKey[bool]()
@@ -82,6 +83,19 @@ def service(request: pytest.FixtureRequest, services: Services) -> Iterator[Serv
     if request.node.stash.get(FAILED, False):
         print(running.last_words())  # noqa: T201 - pytest shows it with the failure
         services.discard(request.param)
+
+
+@pytest.fixture
+def store(service: Service, postgres_server: PostgresServer) -> Iterator[Store]:
+    """The database under the service, to be taken away."""
+    if service.sql.kind == "sqlite":
+        file = LockedFile(service.database_url.split(":///")[1])
+        yield file
+        file.close()
+    else:
+        server = KilledServer(postgres_server)
+        yield server
+        server.close()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -177,20 +177,19 @@ def shown_as_stored(service: Service, cases: Sequence[Case]) -> None:
 
 
 def _open(service: Service, jobs: Sequence[Accepted]) -> list[str]:
-    cases = collect_states(service, jobs)
-    return [job_id for job_id, state in cases.items() if state not in FINAL]
+    return [job_id for job_id, state in states(service, jobs).items() if state not in FINAL]
 
 
-def collect_states(service: Service, jobs: Sequence[Accepted]) -> dict[str, str]:
+def states(service: Service, jobs: Sequence[Accepted]) -> dict[str, str]:
     """Return the state of each job that is in the database."""
     every = [each.id for each in jobs]
-    states: dict[str, str] = {}
+    found: dict[str, str] = {}
     for start in range(0, len(every), 200):
         some = every[start : start + 200]
         marks = ", ".join("?" * len(some))
         for row in service.sql.rows(f"SELECT id, state FROM job WHERE id IN ({marks})", *some):
-            states[row["id"]] = row["state"]
-    return states
+            found[row["id"]] = row["state"]
+    return found
 
 
 RULES: tuple[Callable[[Case], Iterator[str]], ...] = (

@@ -104,9 +104,13 @@ class Process:
 
     def stop(self, *, within_s: float = 40) -> int:
         """Ask it to end (SIGTERM) and return its exit status."""
+        self.terminate()
+        return self.wait(within_s=within_s)
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM), it alone, as a supervisor does."""
         assert self.pid is not None
         os.kill(self.pid, signal.SIGTERM)
-        return self.wait(within_s=within_s)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it and its children."""

@@ -3,9 +3,11 @@
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from redis import Redis
 
 from shared.auth import issuing, store
 from shared.auth.permissions import Role
@@ -58,6 +60,7 @@ class Service:
     folder: Path
     redis: RedisServer
     upstream: Upstream
+    database_url: str
     sql: sql.Sql
     client: Client
     client_2: Client
@@ -117,6 +120,16 @@ class Service:
         self.client.accepted.clear()
         self.disruptions = 0
 
+    def redis_client(self) -> Redis:
+        """Return a client of the test's own; use it in a `with` block."""
+        client: Redis = Redis.from_url(self.redis.url)
+        return client
+
+    def reconnect(self) -> None:
+        """Open the test's own connection again, after the database was away."""
+        self.sql.close()
+        self.sql = sql.connect(self.database_url)
+
     def last_words(self, lines: int = 25) -> str:
         """Return the ends of the logs."""
         parts = []
@@ -137,11 +150,12 @@ class Service:
 def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> Iterator[Service]:
     """Run a service on an empty database; in the end nothing is left of it."""
     stranger_key = _prepare(database_url)
-    redis = RedisServer(folder / "redis", appendonly=True)
-    redis.start()
-    with Upstream(folder / "ledger.jsonl") as upstream, closing(sql.connect(database_url)) as seen:
-        witness.install(seen)
-        env = _environment(folder, database_url, redis.url, upstream)
+    seen = sql.connect(database_url)
+    witness.install(seen)
+    broker = RedisServer(folder / "redis", appendonly=True)
+    broker.start()
+    with Upstream(folder / "ledger.jsonl") as upstream:
+        env = _environment(folder, database_url, broker.url, upstream)
 
         def process(name: str, module: str, *arguments: str) -> Process:
             return Process(nursery, module, arguments, env=env, log=folder / f"{name}.log")
@@ -150,8 +164,9 @@ def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> 
         client = Client(port, ADMIN_KEY)
         service = Service(
             folder=folder,
-            redis=redis,
+            redis=broker,
             upstream=upstream,
+            database_url=database_url,
             sql=seen,
             client=client,
             client_2=Client(port_2, ADMIN_KEY, client.accepted),
@@ -169,7 +184,8 @@ def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> 
         finally:
             for each in service.processes:
                 each.kill()
-            redis.kill()
+            broker.kill()
+            service.sql.close()
 
 
 def _prepare(database_url: str) -> str:

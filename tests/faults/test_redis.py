@@ -1,0 +1,183 @@
+"""Redis away, emptied, restarted, or losing replies: time is lost, never work (scenarios 18–20, 24, 26)."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.upstream_client import rule
+from tests.faults import oracle
+from tests.faults.deployments import BY_NAME
+from tests.faults.limits import most_at_once
+from tests.faults.polling import stays, until
+from tests.faults.redis_proxy import LossyProxy
+from tests.faults.service import Service
+
+NEVER = "600"
+MICRO = 1_000_000
+
+
+def test_redis_down_during_submit(service: Service) -> None:
+    # Nobody looks for forgotten jobs here: only the outbox can bring the wake-ups.
+    service.scheduler.stop()
+    service.scheduler.start(WAKEUP_S=NEVER)
+    service.redis.kill()
+    jobs = service.client.submit_many(10)
+    stays(lambda: not _calls(service), "no job starts without a limiter", for_s=0.5)
+    service.redis.start()
+    began = time.monotonic()
+
+    cases = oracle.settle(service)
+
+    assert time.monotonic() - began < 15, "they began soon after Redis was back"
+    assert [len(case.calls) for case in cases] == [1] * len(jobs)
+
+
+def test_redis_down_while_calls_run(service: Service) -> None:
+    service.upstream.script(rule("gate"))
+    service.client.submit_many(10, "narrow")
+    service.upstream.wait(lambda seen: seen["gated"] == 4)
+    service.redis.kill()
+    service.upstream.release()
+
+    until(lambda: _completed(service) == 4, "calls under way end and are stored without Redis")
+    stays(lambda: len(_calls(service)) == 4, "no call without a limiter", for_s=1)
+
+    service.upstream.clear()
+    service.redis.start()
+    cases = oracle.settle(service)
+    assert [len(case.calls) for case in cases] == [1] * 10
+    until(lambda: _leases(service, "narrow") == 0, "every slot is free again")
+
+
+def test_settlements_reach_redis_exactly_once(service: Service) -> None:
+    _forget_lane(service, "metered")
+    service.client.submit("metered", body={"max_tokens": 50})
+    oracle.settle(service)
+    until(lambda: _leases(service, "metered") == 0, "the first call is settled")
+    before = _level(service, "metered")
+    service.client.accepted.clear()
+    service.upstream.script(rule("gate"))
+    service.client.submit_many(6, "metered", body={"max_tokens": 50})
+    service.upstream.wait(lambda seen: seen["gated"] == 6)
+    service.redis.kill()
+    service.upstream.release()
+    until(lambda: _completed(service) == 6, "the answers are stored without Redis")
+    service.redis.start()
+
+    cases = oracle.settle(service)
+    until(lambda: _leases(service, "metered") == 0, "every call is settled")
+    after = _level(service, "metered")
+
+    usages = [call["usage"] for case in cases for call in case.calls]
+    used = sum(usage["prompt_tokens"] + usage["completion_tokens"] for usage in usages)
+    tpm = BY_NAME["metered"].tpm
+    assert tpm
+    refilled = (after[0] - before[0]) * tpm / 60 / MICRO
+    assert after[1] - before[1] == pytest.approx(refilled - used, abs=1)
+
+
+def test_redis_forgets_everything(service: Service) -> None:
+    service.upstream.script(rule("gate"))
+    service.client.submit_many(12, "narrow")
+    service.upstream.wait(lambda seen: seen["gated"] == 4)
+    with service.redis_client() as client:
+        client.flushall()
+
+    stays(lambda: len(_calls(service)) == 4, "no burst above the limit", for_s=2.5)
+
+    service.upstream.clear()
+    service.upstream.release()
+    cases = oracle.settle(service)
+    assert most_at_once([call for case in cases for call in case.calls]) <= 4
+
+
+def test_wakeups_and_buckets_are_lost(service: Service) -> None:
+    service.worker.kill()
+    service.client.submit_many(12, "paced")
+    with service.redis_client() as client:
+        until(lambda: client.llen("dramatiq:standard"), "the wake-ups are in Redis")
+        client.flushall()
+    service.worker.start()
+
+    cases = oracle.settle(service)
+
+    times = sorted(call["at"] for case in cases for call in case.calls)
+    rpm = BY_NAME["paced"].rpm
+    assert rpm
+    least_ms = (len(times) - 1) * 60_000 / rpm
+    assert times[-1] - times[0] > least_ms - 1000, "the buckets did not start empty"
+
+
+def test_scripts_are_lost(service: Service) -> None:
+    service.client.submit_many(3)
+    oracle.settle(service)
+    with service.redis_client() as client:
+        client.script_flush()
+    service.client.submit_many(3)
+
+    cases = oracle.settle(service)
+
+    assert [len(case.calls) for case in cases] == [1] * 6
+    service.redis.restart()
+    service.client.submit_many(3)
+    oracle.settle(service)
+
+
+@pytest.fixture
+def lossy(service: Service) -> Iterator[LossyProxy]:
+    with LossyProxy(service.redis.port) as proxy:
+        yield proxy
+
+
+def test_replies_of_the_limiter_are_lost(service: Service, lossy: LossyProxy) -> None:
+    service.worker.stop()
+    service.worker.start(REDIS_URL=lossy.url)
+    _forget_lane(service, "single")
+    service.client.submit("single")
+    oracle.settle(service)
+    lossy.lose_every_other(b"single")
+    service.client.submit_many(4, "single")
+
+    cases = oracle.settle(service, within_s=20)
+
+    assert lossy.lost >= 4
+    assert [len(case.calls) for case in cases] == [1] * 5
+    until(lambda: _leases(service, "single") == 0, "no slot was taken twice")
+
+
+def _calls(service: Service) -> list[object]:
+    mine = {each.text for each in service.client.accepted}
+    return [call for call in service.upstream.calls() if call["marker"] in mine]
+
+
+def _completed(service: Service) -> int:
+    states = oracle.states(service, service.client.accepted)
+    return list(states.values()).count("completed")
+
+
+def _key(service: Service, model: str, name: str) -> str:
+    with service.redis_client() as client:
+        keys = [key.decode() for key in client.keys(f"*{model}:*:{name}")]
+    return keys[0] if keys else "absent"
+
+
+def _leases(service: Service, model: str) -> int:
+    key = _key(service, model, "leases")
+    with service.redis_client() as client:
+        return int(client.zcard(key))
+
+
+def _forget_lane(service: Service, model: str) -> None:
+    key = _key(service, model, "lane")
+    with service.redis_client() as client:
+        client.delete(key)
+
+
+def _level(service: Service, model: str) -> tuple[int, float]:
+    """Return the lane's clock in microseconds and its level in tokens."""
+    key = _key(service, model, "lane")
+    with service.redis_client() as client:
+        fields = client.hgetall(key)
+    (level,) = (v for k, v in fields.items() if k.startswith(b"tokens") and b"carry" not in k)
+    return int(fields[b"clock"]), int(level) / MICRO
