@@ -48,9 +48,13 @@ class LoopThread:
 
     def _watch(self) -> None:
         interval = self._stuck_after_s / CHECKS_PER_LIMIT
+        overdue = 0
         while not self._stopped.wait(interval):
             self._loop.call_soon_threadsafe(self._turned)
-            if monotonic() - self._turned_at > self._stuck_after_s:
+            late = monotonic() - self._turned_at > self._stuck_after_s
+            overdue = overdue + 1 if late else 0
+            # A process that was frozen finds itself late once; one that is stuck stays late.
+            if overdue > 1:
                 # Nothing in this process can be trusted now; its leases run out and are rescued.
                 faulthandler.dump_traceback(sys.stderr)
                 os._exit(EXIT_STUCK)
