@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from bench import service
-from bench.jobs import WARM_UP, load
+from bench.jobs import load
+from bench.service import Service
 from bench.upstreams import Upstream
 
 DELAY_MS = 1000
@@ -23,38 +24,38 @@ class Flight:
     seconds: float
     pace: float
     worker_mb: float
-    cpu_ms: float
 
 
 def measure(upstream: Upstream, *, jobs: int, concurrency: int) -> Flight:
-    """Run jobs through a fresh service whose deployment admits `concurrency` calls at a time.
+    """Queue all the jobs, then start a worker whose deployment admits `concurrency` calls at a time.
 
     The time runs from the first call's arrival to the last answer, as the upstream saw them.
 
     Raises:
         RuntimeError: a job did not complete, was called twice, or the limit was not kept.
     """
-    upstream.reset(delay_ms=0)
-    room = str(round(WIDE * 1.1 / RESERVE_SHARE))
-    settings = {"PENSTOCK_MAX_IN_FLIGHT": room}
-    with service.running(upstream.port, concurrency=concurrency, settings=settings) as running:
-        load(running, jobs=WARM_UP, at_once=64, fetch="wait")
-        upstream.reset(delay_ms=DELAY_MS)
-        before = sum(running.cpu_s().values())
-        done = load(running, jobs=jobs, at_once=256, fetch="lookup")
-        cpu_s = sum(running.cpu_s().values()) - before
+    upstream.reset(delay_ms=DELAY_MS)
+    settings = {"PENSTOCK_MAX_IN_FLIGHT": str(round(concurrency / RESERVE_SHARE))}
+    parts = ("api", "scheduler")
+    with service.running(
+        upstream.port, concurrency=concurrency, parts=parts, settings=settings
+    ) as running:
+        done = load(
+            running,
+            jobs=jobs,
+            at_once=256,
+            fetch="backlog",
+            at_line=lambda: _start_worker(running),
+        )
         seen = upstream.stats()
         most = seen["max_in_flight"]
         if (done["completed"], seen["calls"]) != (jobs, jobs) or most > concurrency:
             raise RuntimeError(f"{done['completed']} of {jobs} jobs completed, upstream: {seen}")
         seconds = seen["last_answer_at"] - seen["first_call_at"]
         best = -(-jobs // concurrency) * DELAY_MS / 1000
-        return Flight(
-            concurrency,
-            jobs,
-            most,
-            seconds,
-            best / seconds,
-            running.rss_mb()["worker"],
-            1000 * cpu_s / jobs,
-        )
+        worker_mb = running.rss_mb()["worker"]
+    return Flight(concurrency, jobs, most, seconds, best / seconds, worker_mb)
+
+
+def _start_worker(running: Service) -> None:
+    running.start("worker", "worker")

@@ -1,6 +1,7 @@
 """*jobs*: submit → queue → call → store → result, against an upstream that answers at once."""
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,11 +64,23 @@ def penstock(upstream: Upstream, *, jobs: int, at_once: int, fetch: str) -> Cont
 FETCHES = {"wait": "a long poll each", "lookup": "lookups of 500"}
 
 
-def load(running: Service, *, jobs: int, at_once: int, fetch: str) -> dict[str, Any]:
-    """Run the bench's client against a service and return what it says."""
+def load(
+    running: Service,
+    *,
+    jobs: int,
+    at_once: int,
+    fetch: str,
+    at_line: Callable[[], None] | None = None,
+) -> dict[str, Any]:
+    """Run the bench's client against a service and return what it says.
+
+    `at_line` is called when a client that fetches from a backlog has submitted everything.
+    """
     arguments = ["-m", "bench.load", "--port", str(running.port), "--key", running.key]
     arguments += ["--jobs", str(jobs), "--at-once", str(at_once), "--fetch", fetch]
-    said = processes.run_json([*arguments, "--model", MODEL], timeout_s=LOAD_TIMEOUT_S)
+    said = processes.run_json(
+        [*arguments, "--model", MODEL], timeout_s=LOAD_TIMEOUT_S, at_line=at_line
+    )
     running.check()
     answer: dict[str, Any] = orjson.loads(said)
     return answer

@@ -20,6 +20,8 @@ from bench.wire import Client
 
 LOOKUP = 500
 LOOK_AGAIN_S = 0.1
+SELDOM_S = 0.5
+SUBMITTED = "submitted"
 ENDED = {"completed", "failed", "cancelled", "expired"}
 
 
@@ -77,12 +79,26 @@ async def by_lookup(load: Load, *, at_once: int) -> None:
         await _look_up_all(load)
 
 
-async def _look_up_all(load: Load) -> None:
+async def by_backlog(load: Load, *, at_once: int) -> None:
+    """Submit all and say so in a line; then look up, now and then, until all have ended."""
+
+    async def one_after_another() -> None:
+        for body in load.bodies:
+            load.pending.append(await load.submit(body))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(one_after_another())
+    print(SUBMITTED, flush=True)
+    await _look_up_all(load, again_s=SELDOM_S)
+
+
+async def _look_up_all(load: Load, *, again_s: float = LOOK_AGAIN_S) -> None:
     ended = 0
     while ended < load.jobs:
         oldest = [load.pending.popleft() for _ in range(min(LOOKUP, len(load.pending)))]
         if not oldest:
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(again_s)
             continue
         answer = await load.client.json("/v1/jobs/lookup", {"ids": oldest})
         there = {job["id"]: job for job in answer["data"]}
@@ -95,14 +111,14 @@ async def _look_up_all(load: Load) -> None:
         )
         load.pending.extendleft(reversed(going))
         if len(going) > len(oldest) // 2:
-            await asyncio.sleep(LOOK_AGAIN_S)
+            await asyncio.sleep(again_s)
 
 
 def _is_answer(body: object) -> bool:
     return isinstance(body, dict) and bool(body["choices"][0]["message"]["content"])
 
 
-FETCH = {"wait": by_wait, "lookup": by_lookup}
+FETCH = {"wait": by_wait, "lookup": by_lookup, "backlog": by_backlog}
 
 
 async def _run(options: argparse.Namespace) -> dict[str, float]:

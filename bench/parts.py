@@ -84,7 +84,7 @@ def measure_in_flight(upstream: Upstream, options: Options) -> Section:
             f"{narrow.pace:.0%} of the ideal",
             f"≥ {LEAST_PACE:.0%}",
             narrow.pace >= LEAST_PACE,
-            f"{narrow.jobs / narrow.seconds:,.0f} calls/s, {narrow.cpu_ms:.2f} ms CPU a job",
+            f"{narrow.jobs / narrow.seconds:,.0f} calls/s",
         ),
         Row(script.name, f"{script.per_second / ideal:.0%} of the ideal"),
         Row(slow.name, f"{slow.per_second / ideal:.0%} of the ideal"),
@@ -95,7 +95,7 @@ def measure_in_flight(upstream: Upstream, options: Options) -> Section:
 
 def _wide_rows(wide: Flight) -> Iterator[Row]:
     met = wide.most >= LEAST_IN_FLIGHT
-    note = f"the limit was {wide.concurrency:,}; {wide.cpu_ms:.2f} ms CPU a job"
+    note = f"the limit was {wide.concurrency:,}"
     yield Row("most calls in flight", f"{wide.most:,}", f"≥ {LEAST_IN_FLIGHT:,}", met, note)
     size = f"{wide.worker_mb:.0f} MB"
     yield Row("worker's peak memory", size, f"< {MOST_MB} MB", wide.worker_mb < MOST_MB)

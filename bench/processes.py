@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,23 +96,38 @@ def running(child: Child) -> Iterator[Child]:
         child.stop()
 
 
-def run_json(arguments: Sequence[str], *, timeout_s: float) -> str:
+def run_json(
+    arguments: Sequence[str], *, timeout_s: float, at_line: Callable[[], None] | None = None
+) -> str:
     """Run Python to its end and return the last line that it printed.
+
+    `at_line` is called at the first line, which is then not the last.
 
     Raises:
         RuntimeError: it failed; with the end of what it said.
+        subprocess.TimeoutExpired: it did not end in time, and was killed.
     """
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments[:2])} failed:\n{done.stderr[-3000:]}")
-    return done.stdout.strip().splitlines()[-1]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
+        try:
+            if at_line is not None and process.stdout is not None and process.stdout.readline():
+                at_line()
+            said, _ = process.communicate(timeout=timeout_s)
+        except BaseException:
+            process.kill()
+            raise
+        if process.returncode:
+            errors.seek(0)
+            raise RuntimeError(f"{' '.join(arguments[:2])} failed:\n{errors.read()[-3000:]}")
+    return said.strip().splitlines()[-1]
 
 
 def tree(root: int) -> list[int]:
