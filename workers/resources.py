@@ -1,16 +1,19 @@
 """What a worker process opens beyond the shared resources: limiter, providers, extractor, journal."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from shared.database import Database
 from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
 from shared.files.blobs import BlobStore
 from shared.inference.usage import Usage
+from shared.jobs import timer_store
 from shared.ledger.prices import price_of
+from shared.limiter.buckets import Lane
 from shared.limiter.limiter import Limiter
 from shared.resources import Resources, open_resources
 from shared.routing.catalog import Catalog
@@ -88,7 +91,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         for target in shared.catalog.lanes().values():
             # A deployment that cannot be called as it is written is told now, not on a job.
             providers.get(target)
-        limiter = Limiter(shared.redis)
+        limiter = Limiter(shared.redis, under_way=partial(_calls_under_way, shared.database))
         try:
             yield WorkerResources(
                 shared=shared,
@@ -105,3 +108,9 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
             await limiter.flush()
             await extractor.aclose()
             await providers.aclose()
+
+
+async def _calls_under_way(database: Database, lane: Lane) -> Sequence[str]:
+    async with database.reading() as db:
+        lanes = await timer_store.calls_under_way(db)
+    return lanes.get(lane.key, [])

@@ -1,7 +1,7 @@
 -- Reserves everything that a call needs, or nothing.
 -- KEYS[3] the operation. Own arguments: operation, lease in µs, record's life in ms, then the
--- estimate: requests, input tokens, output tokens.
--- Returns {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why, ms from now}.
+-- estimate: requests, input tokens, output tokens; '1' to refuse a lane that was not rebuilt.
+-- Returns {3} not rebuilt, {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why, ms from now}.
 local operation, lease_us, record_ms = ARGV[own], tonumber(ARGV[own + 1]), ARGV[own + 2]
 local requests, input, output =
   tonumber(ARGV[own + 3]), tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
@@ -35,6 +35,9 @@ if state then
   end
   return {2, r, i, o}
 end
+
+-- Redis lost its data, or never had any: calls may be under way that it does not know.
+if ARGV[own + 6] == '1' and redis.call('HEXISTS', LANE, 'whole') == 0 then return {3} end
 
 if lane.pause then
   if lane.now < lane.pause then return deny(lane.pause, PAUSED) end

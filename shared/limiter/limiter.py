@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -19,8 +19,11 @@ HOUR_MS = 3_600_000
 SETTLED_MS = 600_000  # how long a settled operation is known: a late reply or replay is sooner
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 300.0
 LEASES_AT_ONCE = 500
+NOT_REBUILT = [3]
 REASONS = {-1: "pause", -2: "concurrency"}
 NOTHING = Cost(0, 0, 0)
+
+UnderWay = Callable[[Lane], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,10 @@ class Denied:
 class Limiter:
     """Reserves requests, tokens and a slot for each call, or nothing; settles each once.
 
-    An operation id names one call and is never used for another. `clock` (µs) is for tests: in
-    production Redis's own clock decides. One limiter belongs to one event loop.
+    An operation id names one call and is never used for another. `under_way` tells which
+    operations of a lane have a call now: where it is given, a lane that Redis does not know is
+    rebuilt from it before anything is admitted. `clock` (µs) is for tests: in production Redis's
+    own clock decides. One limiter belongs to one event loop.
     """
 
     def __init__(
@@ -57,9 +62,12 @@ class Limiter:
         *,
         timeout_s: float = 5.0,
         most_owed: int = 10_000,
+        under_way: UnderWay | None = None,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._scripts = load_scripts()
+        self._under_way = under_way
+        self._rebuilding: dict[str, asyncio.Task[None]] = {}
         self._trips = RoundTrips(redis, timeout_s=timeout_s, most_owed=most_owed, clock=clock)
 
     @property
@@ -81,18 +89,16 @@ class Limiter:
         An estimate larger than a bucket is denied for ever: ask `never_fits` first. While Redis
         is down every call is denied, by `redis`.
         """
-        call = self._call(
-            self._scripts.acquire, lane, op_id, *_lease(lease_ttl_s), *_amounts(estimate)
-        )
         try:
-            reply = await self._trips.ask(call)
+            reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
+            if reply == NOT_REBUILT:
+                await self._rebuild(lane, lease_ttl_s)
+                reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
         except RedisDownError:
+            reply = NOT_REBUILT
+        if reply == NOT_REBUILT:
             delay_ms = random.randint(750, 1250)  # noqa: S311 - spreads retries
             return Denied(now_ms() + delay_ms, "redis", delay_ms)
-        except asyncio.CancelledError:
-            held = Reservation(op_id, lane, estimate)
-            self._trips.abandon(call, undo=self._settlement(held, "release", NOTHING, Outcome.OK))
-            raise
         return _decision(reply, lane, op_id, estimate)
 
     async def settle(
@@ -170,6 +176,31 @@ class Limiter:
         """
         return await self._trips.flush()
 
+    async def _reserve(self, lane: Lane, op_id: str, estimate: Cost, lease_ttl_s: float) -> Reply:
+        strict = "1" if self._under_way else ""
+        call = self._call(
+            self._scripts.acquire, lane, op_id, *_lease(lease_ttl_s), *_amounts(estimate), strict
+        )
+        try:
+            return await self._trips.ask(call)
+        except asyncio.CancelledError:
+            held = Reservation(op_id, lane, estimate)
+            self._trips.abandon(call, undo=self._settlement(held, "release", NOTHING, Outcome.OK))
+            raise
+
+    async def _rebuild(self, lane: Lane, lease_ttl_s: float) -> None:
+        """Restore a lane's leases, once for all who ask at the same time."""
+        task = self._rebuilding.get(lane.tag)
+        if task is None:
+            task = asyncio.create_task(self._restore_all(lane, lease_ttl_s))
+            self._rebuilding[lane.tag] = task
+            task.add_done_callback(lambda _: self._rebuilding.pop(lane.tag))
+        await asyncio.shield(task)
+
+    async def _restore_all(self, lane: Lane, lease_ttl_s: float) -> None:
+        op_ids = await self._under_way(lane) if self._under_way else ()
+        await self.restore(lane, op_ids, lease_ttl_s=lease_ttl_s)
+
     def _call(self, script: Script, lane: Lane, op_id: str | None, *arguments: str | int) -> Call:
         tag = lane.tag
         if op_id is None:
@@ -193,9 +224,12 @@ class Limiter:
     async def _lease_all(
         self, lane: Lane, op_ids: Sequence[str], mode: str, lease_ttl_s: float
     ) -> None:
-        for start in range(0, len(op_ids), LEASES_AT_ONCE):
+        restores = mode == "NX"
+        for start in range(0, max(len(op_ids), int(restores)), LEASES_AT_ONCE):
             some = op_ids[start : start + LEASES_AT_ONCE]
-            call = self._call(self._scripts.lease, lane, None, mode, *_lease(lease_ttl_s), *some)
+            rebuilt = "1" if restores and start + LEASES_AT_ONCE >= len(op_ids) else ""
+            own: tuple[str | int, ...] = (mode, *_lease(lease_ttl_s), rebuilt, *some)
+            call = self._call(self._scripts.lease, lane, None, *own)
             call.keys += tuple(f"{lane.tag}:op:{op_id}" for op_id in some)
             await self._trips.ask(call)
 

@@ -12,11 +12,10 @@ from shared.failpoints import failpoint
 from shared.files import removal
 from shared.jobs import store as job_store
 from shared.jobs import timer_store
-from shared.jobs.lanes import lane_of, slot_ttl_s
+from shared.jobs.lanes import lane_of
 from shared.jobs.timer_store import DueJob
 from shared.jobs.transitions import FINAL, Priority
 from shared.jobs.wakeups import lone_wakeups, wakeups
-from shared.limiter import memory
 from shared.limiter.buckets import Cost, Lane, Outcome
 from shared.limiter.limiter import Limiter, Reservation
 from shared.processes import store as process_store
@@ -110,18 +109,6 @@ class Desk:
             ids = await timer_store.expire(db, limit=AT_ONCE)
         self._metrics.expired(len(ids))
         await self._ended(ids)
-
-    async def restore_limiter(self) -> None:
-        """After Redis lost its data: lease their slots to the calls that are under way."""
-        if await memory.is_intact(self._resources.redis):
-            return
-        async with self._resources.database.reading() as db:
-            lanes = await timer_store.calls_under_way(db)
-        for key, operations in lanes.items():
-            if lane := self._lane(key):
-                ttl_s = slot_ttl_s(self._settings)
-                await self._limiter.restore(lane, operations, lease_ttl_s=ttl_s)
-        await memory.mark_intact(self._resources.redis)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys past their time, files past theirs."""

@@ -106,6 +106,5 @@ def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
         Duty("rescue", settings.sweep_s, desk.rescue),
         Duty("forgotten", settings.sweep_s, desk.wake_forgotten),
         Duty("deadlines", settings.sweep_s, desk.expire),
-        Duty("limiter", settings.sweep_s, desk.restore_limiter),
         Duty("tidy", settings.lease_s, desk.tidy),
     ]
