@@ -15,12 +15,15 @@ from shared.jobs.transitions import FINAL
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
 from workers.resources import WorkerResources
+from workers.suspects import Suspects
 
 log = structlog.get_logger()
 
 EXIT_RESERVE_S = 3.0
 CLAIM_RETRY_S = 1.0
 FLUSH_S = 1.0
+SUSPECTS_SHARE = 8
+"""So much less than ever is in flight of what may have killed a worker."""
 
 
 class Runner:
@@ -39,7 +42,9 @@ class Runner:
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
         self._claiming = 0
         self._room = asyncio.Condition()
-        self._suspects: asyncio.Queue[str] = asyncio.Queue()
+        self._suspects = Suspects(
+            self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
+        )
         self._background: list[asyncio.Task[None]] = []
         self.draining = False
 
@@ -58,7 +63,7 @@ class Runner:
         self._background = [
             asyncio.create_task(self._repeat(self._renew_s, self._renew), name="renew"),
             asyncio.create_task(self._repeat(FLUSH_S, self._flush), name="flush"),
-            asyncio.create_task(self._run_suspects(), name="suspects"),
+            asyncio.create_task(self._suspects.run(), name="suspects"),
         ]
 
     async def take(self, ids: Sequence[str], *, interactive: bool) -> bool:
@@ -69,16 +74,12 @@ class Runner:
             )
         if self.draining:
             return False
-        await self._claim_and_start(ids)
+        await self._claim_and_start(ids, most_crashes=0)
         return True
 
     async def take_suspects(self, ids: Sequence[str]) -> None:
-        """Queue jobs whose worker died for the one place where suspects run, one at a time.
-
-        They are not claimed while they wait here: a crash must count against one alone.
-        """
-        for job_id in ids:
-            self._suspects.put_nowait(job_id)
+        """Queue jobs whose worker died where they can do little harm."""
+        self._suspects.add(ids)
 
     def stop(self, ids: Sequence[str], why: Stop) -> None:
         """Close the calls of those of the jobs that are in hand here."""
@@ -108,22 +109,28 @@ class Runner:
             async with asyncio.timeout(patience_s), self._room:
                 await self._room.wait_for(lambda: self.in_flight == 0)
 
-    async def _claim_and_start(self, ids: Sequence[str]) -> list[asyncio.Task[None]]:
+    async def _claim_and_start(
+        self, ids: Sequence[str], *, most_crashes: int | None
+    ) -> list[asyncio.Task[None]]:
         self._claiming += len(ids)
         try:
-            jobs = await self._claim(ids)
+            jobs = await self._claim(ids, most_crashes)
         finally:
             self._claiming -= len(ids)
         self._resources.metrics.claimed(jobs, asked=len(ids))
         failpoint("after_claim")
         return [self._start(job) for job in jobs]
 
-    async def _claim(self, ids: Sequence[str]) -> list[ClaimedJob]:
+    async def _claim(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
         while not self.draining:
             try:
                 async with self._resources.database.transaction() as db:
                     return await claim_store.claim(
-                        db, ids, owner=self._resources.owner, lease_ms=self._lease_ms
+                        db,
+                        ids,
+                        owner=self._resources.owner,
+                        lease_ms=self._lease_ms,
+                        most_crashes=most_crashes,
                     )
             except UNAVAILABLE as error:
                 # The thread that asked waits with us, and so the broker feels it.
@@ -132,6 +139,8 @@ class Runner:
         return []
 
     def _start(self, job: ClaimedJob) -> asyncio.Task[None]:
+        # One that was taken from us may come back to us before we have noticed.
+        self.stop([job.id], Stop.LOST)
         hold = Hold(job)
         task = asyncio.create_task(self._work(hold), name=job.id)
         self._holds[job.id] = (hold, task)
@@ -150,7 +159,8 @@ class Runner:
             # The lease runs out and the scheduler rescues the job.
             log.exception("runner.end_not_written")
         finally:
-            del self._holds[job.id]
+            if self._holds[job.id][0] is hold:
+                del self._holds[job.id]
             async with self._room:
                 self._room.notify_all()
 
@@ -158,17 +168,6 @@ class Runner:
         self._resources.metrics.job_left(end, kept=kept)
         note = log.info if end.state in FINAL else log.debug
         note("job.left", state=end.state, reason=end.reason, calls=len(end.attempts), kept=kept)
-
-    async def _run_suspects(self) -> None:
-        while True:
-            job_id = await self._suspects.get()
-            if self.draining:
-                continue
-            try:
-                await asyncio.gather(*await self._claim_and_start([job_id]))
-            except Exception:
-                # The others in the queue must not wait for ever; this one is woken again.
-                log.exception("runner.suspect_not_claimed", job_id=job_id)
 
     async def _repeat(self, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -16,15 +16,25 @@ IDS_PER_STATEMENT = 500
 
 
 async def claim(
-    db: AsyncConnection, ids: Sequence[str], *, owner: str, lease_ms: int
+    db: AsyncConnection,
+    ids: Sequence[str],
+    *,
+    owner: str,
+    lease_ms: int,
+    most_crashes: int | None = None,
 ) -> list[ClaimedJob]:
-    """Take those of the jobs that are ready; another worker's, or a finished one, is left out."""
+    """Take those of the jobs that are ready; another worker's, or a finished one, is left out.
+
+    So are, where `most_crashes` is given, jobs that have outlived more workers than that.
+    """
     ready = [
         col(Job.id).in_(ids),
         in_state(JobState.QUEUED),
         func.coalesce(col(Job.not_before), 0) <= now_ms(),
         col(Job.complete_by) > now_ms(),
     ]
+    if most_crashes is not None:
+        ready.append(col(Job.crashes) <= most_crashes)
     if db.dialect.name == "postgresql":
         locked = select(col(Job.id)).where(*ready).with_for_update(skip_locked=True)
         ready = [col(Job.id).in_(locked)]

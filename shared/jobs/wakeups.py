@@ -25,7 +25,7 @@ def wakeups(jobs: Iterable[tuple[str, int]], *, slice_size: int) -> list[Wakeup]
 
 
 def lone_wakeups(jobs: Iterable[tuple[str, int]]) -> list[Wakeup]:
-    """Return a message each for jobs whose worker died: they run one at a time, alone of their kind."""
+    """Return a message each for jobs whose worker died: they run apart from others."""
     return [
         Wakeup(
             ActorName.RUN_JOBS,

@@ -46,6 +46,40 @@ def test_a_frozen_worker_writes_nothing_when_it_thaws(service: Service) -> None:
     assert answer["id"] == f"chatcmpl-{case.calls[1]['call']}", "the late answer won"
 
 
+def test_a_thawed_worker_gets_its_own_jobs_back(service: Service) -> None:
+    service.upstream.script(rule("gate"))
+    service.client.submit_many(5)
+    service.upstream.wait(lambda seen: seen["gated"] == 5)
+    service.worker.signal(signal.SIGSTOP)
+    service.disruptions += 1
+    until(lambda: set(_states(service)) == {"queued"}, "the jobs were rescued")
+    service.worker.signal(signal.SIGCONT)
+    until(lambda: _calls(service) == 10, "all are called again")
+
+    stays(lambda: set(_states(service)) == {"running"}, "the new leases are renewed", for_s=3)
+
+    service.upstream.release()
+    cases = oracle.settle(service)
+    assert {case.job["crashes"] for case in cases if case.job} == {1}
+
+
+def test_a_job_that_was_lost_and_comes_back_is_called_by_one_of_the_two_claims(
+    service: Service,
+) -> None:
+    # It never renews: the job is taken from it, and there is no other worker to go to.
+    service.worker.kill()
+    service.worker.start(RENEW_S="600")
+    service.upstream.script(rule("gate", times=4))
+    service.client.submit_many(2)
+    until(lambda: _calls(service) == 4, "both are called again")
+    service.disruptions += 1
+
+    service.upstream.wait(lambda seen: seen["in_flight"] == 2, within_s=5)
+
+    service.upstream.release()
+    oracle.settle(service)
+
+
 def test_messages_come_tenfold_and_in_any_order(service: Service) -> None:
     service.worker.kill()
     jobs = service.client.submit_many(8)
@@ -120,6 +154,15 @@ def test_the_standby_takes_over_from_a_dead_leader(service: Service) -> None:
     until(lambda: _leader(service) != leader, "another one leads", within_s=10)
 
     oracle.settle(service)
+
+
+def _states(service: Service) -> list[str]:
+    return list(oracle.states(service, service.client.accepted).values())
+
+
+def _calls(service: Service) -> int:
+    mine = {each.text for each in service.client.accepted}
+    return sum(call["marker"] in mine for call in service.upstream.calls())
 
 
 def _attempt(service: Service, job_id: str, claim_number: int) -> Row:

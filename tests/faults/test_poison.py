@@ -1,5 +1,6 @@
 """A job that kills its worker, and a backlog that must not (scenario 8, I12)."""
 
+import time
 from functools import partial
 
 from tests.fakes.upstream_client import rule
@@ -33,7 +34,20 @@ def test_poison_is_quarantined_and_the_rest_of_its_slice_ends(service: Service) 
     assert job
     assert (job["reason"], job["crashes"]) == ("poison", 3)
     others = [case.job["crashes"] for case in cases if case.wanted is not poison and case.job]
-    assert max(others) <= 1, "others were at work beside a suspect"
+    assert max(others) <= 2, "others were at work beside one that had outlived two workers"
+
+
+def test_a_dead_worker_does_not_make_its_jobs_queue_up(service: Service) -> None:
+    service.upstream.script(rule("ok", delay_ms=1000))
+    service.client.submit_many(SLICE)
+    service.upstream.wait(lambda seen: seen["in_flight"] == SLICE)
+    service.crash_worker()
+    service.worker.start()
+    began = time.monotonic()
+
+    oracle.settle(service)
+
+    assert time.monotonic() - began < 15, "each call takes a second; they ran one after the other"
 
 
 def test_memory_follows_concurrency_not_backlog(service: Service) -> None:
