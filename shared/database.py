@@ -16,6 +16,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from shared import sqlite_writer
+
 SQLITE_BUSY_MS = 10_000
 _AFTER_COMMIT = "penstock.after_commit"
 T = TypeVar("T")
@@ -54,13 +56,19 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._engine(pool_size=1)
-            self._reader = self._engine(pool_size=4)
+            self._writer = self._engine(pool_size=1, async_creator=self._open_writer)
+            self._reader = self._engine(
+                pool_size=4, connect_args={"timeout": SQLITE_BUSY_MS / 1000}
+            )
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
             self._writer = self._reader = self._engine(pool_size=pool_size)
 
-    def _engine(self, *, pool_size: int) -> AsyncEngine:
+    async def _open_writer(self) -> sqlite_writer.Connection:
+        path = self.url.database or ":memory:"
+        return sqlite_writer.Connection(path, patience_s=SQLITE_BUSY_MS / 1000)
+
+    def _engine(self, *, pool_size: int, **more: Any) -> AsyncEngine:
         engine = create_async_engine(
             self.url,
             pool_size=pool_size,
@@ -71,6 +79,7 @@ class Database:
             hide_parameters=True,
             json_serializer=lambda value: orjson.dumps(value).decode(),
             json_deserializer=orjson.loads,
+            **more,
         )
         if self.is_sqlite:
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -107,13 +116,13 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
-    # SQLAlchemy must not let the driver begin transactions behind our back.
-    connection.isolation_level = None
+    if connection.isolation_level is not None:
+        # SQLAlchemy must not let the driver begin transactions behind our back.
+        connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        f"busy_timeout={SQLITE_BUSY_MS}",
         "foreign_keys=ON",
         "temp_store=MEMORY",
         "cache_size=-16000",

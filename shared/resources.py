@@ -11,6 +11,7 @@ from shared import redis as redis_client
 from shared.database import Database
 from shared.enqueue import Enqueuer
 from shared.files.blobs import BlobStore
+from shared.garbage import collect_less_often
 from shared.publisher import Publisher
 from shared.routing.catalog import Catalog, load_catalog
 from shared.settings import Settings, read_config_file
@@ -39,6 +40,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     enqueuer = Enqueuer(settings.redis_url)
     publisher = Publisher(database, enqueuer)
     publisher.start()
+    collect_less_often()
     try:
         yield Resources(
             settings=settings,

@@ -3,16 +3,28 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Integer, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Integer,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import chunks, fetch, now_ms
+from shared.database import chunks, now_ms
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.model import Attempt, Job, JobRequest, JobResult, in_state
 from shared.jobs.transitions import AttemptStatus, JobState
 
 IDS_PER_STATEMENT = 500
+ANY_NUMBER = 2**31 - 1
 
 
 async def claim(
@@ -27,39 +39,14 @@ async def claim(
 
     So are, where `most_crashes` is given, jobs that have outlived more workers than that.
     """
-    ready = [
-        col(Job.id).in_(ids),
-        in_state(JobState.QUEUED),
-        func.coalesce(col(Job.not_before), 0) <= now_ms(),
-        col(Job.complete_by) > now_ms(),
-    ]
-    if most_crashes is not None:
-        ready.append(col(Job.crashes) <= most_crashes)
-    if db.dialect.name == "postgresql":
-        locked = select(col(Job.id)).where(*ready).with_for_update(skip_locked=True)
-        ready = [col(Job.id).in_(locked)]
-    take = (
-        update(Job)
-        .where(*ready)
-        .values(
-            state=JobState.RUNNING,
-            reason=None,
-            not_before=None,
-            owner=owner,
-            claim_number=Job.claim_number + 1,
-            version=Job.version + 1,
-            lease_expires_at=now_ms() + lease_ms,
-            started_at=func.coalesce(col(Job.started_at), now_ms()),
-        )
-        .returning(*_CLAIMED, (col(Job.complete_by) - now_ms()).label("time_left_ms"))
-    )
-    rows = await fetch(db, take)
+    take = _TAKE_SKIPPING_LOCKED if db.dialect.name == "postgresql" else _TAKE
+    most = ANY_NUMBER if most_crashes is None else most_crashes
+    wanted = {"ids": ids, "claimer": owner, "lease_ms": lease_ms, "most_crashes": most}
+    rows = (await db.execute(take, wanted)).mappings().all()
     if not rows:
         return []
-    bodies = select(col(JobRequest.job_id), col(JobRequest.body), col(JobRequest.blob)).where(
-        col(JobRequest.job_id).in_([row["id"] for row in rows])
-    )
-    found = {row.job_id: (row.body, row.blob) for row in await db.execute(bodies)}
+    bodies = await db.execute(_BODIES, {"ids": [row["id"] for row in rows]})
+    found = {row.job_id: (row.body, row.blob) for row in bodies}
     jobs = [ClaimedJob(**row, body=found[row["id"]][0], blob=found[row["id"]][1]) for row in rows]
     return sorted(jobs, key=lambda job: (job.priority, job.created_at, job.id))
 
@@ -81,6 +68,36 @@ _CLAIMED = (
     col(Job.scheduled_at),
     col(Job.complete_by),
     col(Job.error),
+)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_READY = (
+    col(Job.id).in_(_IDS),
+    in_state(JobState.QUEUED),
+    func.coalesce(col(Job.not_before), 0) <= now_ms(),
+    col(Job.complete_by) > now_ms(),
+    col(Job.crashes) <= bindparam("most_crashes", type_=Integer),
+)
+# Built once: SQLAlchemy takes longer to put a statement together than SQLite to perform it.
+_CLAIM = (
+    update(Job)
+    .values(
+        state=JobState.RUNNING,
+        reason=None,
+        not_before=None,
+        owner=bindparam("claimer"),
+        claim_number=Job.claim_number + 1,
+        version=Job.version + 1,
+        lease_expires_at=now_ms() + bindparam("lease_ms", type_=BigInteger),
+        started_at=func.coalesce(col(Job.started_at), now_ms()),
+    )
+    .returning(*_CLAIMED, (col(Job.complete_by) - now_ms()).label("time_left_ms"))
+)
+_TAKE = _CLAIM.where(*_READY)
+_TAKE_SKIPPING_LOCKED = _CLAIM.where(
+    col(Job.id).in_(select(col(Job.id)).where(*_READY).with_for_update(skip_locked=True))
+)
+_BODIES = select(col(JobRequest.job_id), col(JobRequest.body), col(JobRequest.blob)).where(
+    col(JobRequest.job_id).in_(_IDS)
 )
 
 
@@ -116,15 +133,17 @@ async def fence(
     numbers = {job.id: job.claim_number for job in jobs}
     held: dict[str, Standing] = {}
     for some in chunks(sorted(numbers), IDS_PER_STATEMENT):
-        query = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).where(
-            col(Job.id).in_(some), col(Job.owner) == owner, in_state(JobState.RUNNING)
-        )
-        if db.dialect.name == "postgresql":
-            query = query.order_by(col(Job.id)).with_for_update()
-        for row in await db.execute(query):
+        query = _HELD_LOCKED if db.dialect.name == "postgresql" else _HELD
+        for row in await db.execute(query, {"ids": some, "holder": owner}):
             if numbers[row.id] == row.claim_number:
                 held[row.id] = Standing.CANCELLED if row.cancel_requested else Standing.HELD
     return held
+
+
+_HELD = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).where(
+    col(Job.id).in_(_IDS), col(Job.owner) == bindparam("holder"), in_state(JobState.RUNNING)
+)
+_HELD_LOCKED = _HELD.order_by(col(Job.id)).with_for_update()
 
 
 async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], owner: str) -> None:
@@ -201,15 +220,10 @@ async def end_claims(db: AsyncConnection, ends: Sequence[ClaimEnd]) -> None:
         await db.execute(insert(JobResult).values(created_at=now_ms()), results)
     finals = [_final_row(end) for end in ends if end.state != JobState.QUEUED]
     if finals:
-        await db.execute(_END.values(finished_at=now_ms(), not_before=None), finals)
+        await db.execute(_END_FINALLY, finals)
     waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
     if waits:
-        await db.execute(
-            _END.values(
-                not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None
-            ),
-            waits,
-        )
+        await db.execute(_END_WAITING, waits)
 
 
 def _added(column: Any, name: str) -> Any:
@@ -232,6 +246,12 @@ _END = (
         cached_tokens=_added(Job.cached_tokens, "more_cached"),
         cost_nanousd=_added(Job.cost_nanousd, "more_cost"),
     )
+)
+
+
+_END_FINALLY = _END.values(finished_at=now_ms(), not_before=None)
+_END_WAITING = _END.values(
+    not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None
 )
 
 

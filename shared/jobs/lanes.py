@@ -1,6 +1,7 @@
 """The limiter's lane of a target: what the operator allows one credential of one deployment."""
 
 import math
+from functools import lru_cache
 
 from shared.errors import Unprocessable
 from shared.limiter.buckets import Bucket, Cost, Lane
@@ -19,15 +20,20 @@ SLOT_LEASES = 2.0
 
 def lane_of(target: Target) -> Lane:
     """Build the lane: buckets for `rpm` and `tpm`, leases for `concurrency`."""
-    deployment = target.deployment
+    its = target.deployment
+    return _lane(target.lane_key, its.rpm, its.tpm, its.concurrency)
+
+
+@lru_cache(maxsize=4096)
+def _lane(key: str, rpm: int | None, tpm: int | None, concurrency: int) -> Lane:
     buckets = []
-    if deployment.rpm is not None:
-        burst = max(1, math.ceil(deployment.rpm * REQUEST_BURST_S / SECONDS_PER_MINUTE))
-        buckets.append(Bucket("requests", burst, deployment.rpm / SECONDS_PER_MINUTE))
-    if deployment.tpm is not None:
+    if rpm is not None:
+        burst = max(1, math.ceil(rpm * REQUEST_BURST_S / SECONDS_PER_MINUTE))
+        buckets.append(Bucket("requests", burst, rpm / SECONDS_PER_MINUTE))
+    if tpm is not None:
         # One request may need a whole minute's tokens, so the bucket holds them.
-        buckets.append(Bucket("tokens", deployment.tpm, deployment.tpm / SECONDS_PER_MINUTE))
-    return Lane(target.lane_key, tuple(buckets), deployment.concurrency)
+        buckets.append(Bucket("tokens", tpm, tpm / SECONDS_PER_MINUTE))
+    return Lane(key, tuple(buckets), concurrency)
 
 
 def slot_ttl_s(settings: Settings) -> float:

@@ -37,27 +37,38 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """What a client names as `model`, and the deployments that serve it, best first."""
-
-    model: str
-    deployments: tuple[Deployment, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
-    """One deployment through one of its keys: the unit that has limits of its own."""
+    """One deployment through one of its keys: the unit that has limits of its own.
+
+    `lane_key` names the limiter's lane: stable over restarts, and tells nothing of the key. It is
+    derived once, because a target serves many calls.
+    """
 
     deployment: Deployment
     api_key: str = field(repr=False)
+    lane_key: str = field(init=False)
 
-    @property
-    def lane_key(self) -> str:
-        """Name the limiter's lane: stable over restarts, and tells nothing of the key."""
+    def __post_init__(self) -> None:
         credential = sha256(self.api_key.encode()).hexdigest()[:10]
-        return f"{self.deployment.name}:{credential}"
+        object.__setattr__(self, "lane_key", f"{self.deployment.name}:{credential}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a client names as `model`, and the deployments that serve it, best first.
+
+    `targets` are all the ways to serve it, in the order to try them.
+    """
+
+    model: str
+    deployments: tuple[Deployment, ...]
+    targets: tuple[Target, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        every = tuple(Target(each, key) for each in self.deployments for key in each.keys)
+        object.__setattr__(self, "targets", every)
 
 
 def targets(route: Route) -> tuple[Target, ...]:
     """List every way to serve a route, in the order to try them."""
-    return tuple(Target(each, key) for each in route.deployments for key in each.keys)
+    return route.targets

@@ -45,10 +45,7 @@ async def app(tmp_path: Path, database_url: str, redis_url: str) -> AsyncIterato
 def lines(app: WholeApp) -> Lines:
     """Collect all that is logged once the application is there, at the level of debugging."""
     found = Lines()
-    logs.configure("debug", "json")
-    own = logging.getLogger().handlers[0]
-    assert isinstance(own, logging.StreamHandler)
-    own.setStream(found.stream)
+    logs.configure("debug", "json", found.stream)
     return found
 
 
@@ -142,10 +139,7 @@ async def test_a_crash_of_ours_is_logged_whole_and_on_one_line(
 def test_lines_of_other_libraries_are_json_too(lines: Lines) -> None:
     server = logging.getLogger("uvicorn.error")
     server.addHandler(logging.StreamHandler())
-    logs.configure("info", "json")
-    own = logging.getLogger().handlers[0]
-    assert isinstance(own, logging.StreamHandler)
-    own.setStream(lines.stream)
+    logs.configure("info", "json", lines.stream)
     server.info("Started server process [%d]", 7)
     logging.getLogger("uvicorn.access").info("GET /v1/jobs?key=%s", SECRET)
     try:

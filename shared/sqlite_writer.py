@@ -1,0 +1,114 @@
+"""SQLite's writing connection without a thread: what aiosqlite offers SQLAlchemy, performed at once.
+
+A group of writes is a few milliseconds of work that holds the lock of the whole database. Over a
+thread each of its statements takes several hand-overs, and each of these waits for its turn of
+a busy event loop: the lock was held ten times as long as the work took. So statements run where
+they are asked for; only what really waits leaves the loop: the lock (asked for again every
+millisecond, which is also fairer than SQLite's own waiting) and the commit with its fsync.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Any, Self
+
+BEGIN = "BEGIN IMMEDIATE"
+ASK_AGAIN_S = 0.001
+PRIMARY = 0xFF
+
+
+class Cursor:
+    """A cursor of the writing connection."""
+
+    def __init__(self, connection: sqlite3.Connection, patience_s: float) -> None:
+        self._cursor = connection.cursor()
+        self._patience_s = patience_s
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._cursor.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
+        """Perform a statement; a transaction begins once no other process writes."""
+        if statement == BEGIN:
+            await self._begin()
+        else:
+            self._cursor.execute(statement, parameters)
+        return self
+
+    async def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> Self:
+        """Perform a statement for each set of parameters."""
+        self._cursor.executemany(statement, parameters)
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return self._cursor.fetchall()
+
+    async def close(self) -> None:
+        """Close the cursor."""
+        self._cursor.close()
+
+    async def _begin(self) -> None:
+        deadline = monotonic() + self._patience_s
+        while True:
+            try:
+                self._cursor.execute(BEGIN)
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_BUSY
+                if not busy or monotonic() >= deadline:
+                    raise
+            else:
+                return
+            await asyncio.sleep(ASK_AGAIN_S)
+
+
+class Connection:
+    """The one writing connection of a process."""
+
+    isolation_level = None
+
+    def __init__(self, path: str, *, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._connection = sqlite3.connect(
+            path, timeout=0, isolation_level=None, check_same_thread=False
+        )
+
+    def cursor(self) -> Cursor:
+        """Open a cursor."""
+        return Cursor(self._connection, self._patience_s)
+
+    async def commit(self) -> None:
+        """Commit, in a thread: the disk may take its time."""
+        if not self._connection.in_transaction:
+            return
+        committing = asyncio.ensure_future(asyncio.to_thread(self._connection.commit))
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            # Whoever asked may leave, but not before the connection is free again.
+            await committing
+            raise
+
+    async def rollback(self) -> None:
+        """Undo what was not committed."""
+        if self._connection.in_transaction:
+            self._connection.rollback()
+
+    async def create_function(self, name: str, arity: int, function: Any, **more: bool) -> None:
+        """Give SQL a function, as SQLAlchemy does with `regexp`."""
+        self._connection.create_function(name, arity, function, **more)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def stop(self) -> None:
+        """Close the connection where nobody can wait for it."""
+        self._connection.close()
