@@ -8,8 +8,10 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     JsonValue,
+    PlainValidator,
     StringConstraints,
 )
 
@@ -25,6 +27,25 @@ def _printable(value: str) -> str:
         message = "must not contain NUL characters"
         raise ValueError(message)
     return value
+
+
+Embeddable = str | list[str] | list[int] | list[list[int]]
+
+
+def _embeddable(value: Any) -> Any:
+    # By hand: a union tries every kind on every element, and reports each that does not fit.
+    if isinstance(value, str) and value:
+        return value
+    kinds = set(map(type, value)) if isinstance(value, list) else set()
+    if kinds in ({str}, {int}):
+        return value
+    if kinds == {list} and all(set(map(type, each)) == {int} for each in value):
+        return value
+    message = (
+        "must be a text, a list of texts, a list of token numbers or a list of such lists, and"
+        " not be empty"
+    )
+    raise ValueError(message)
 
 
 Text = Annotated[str, AfterValidator(_printable)]
@@ -69,7 +90,7 @@ class ChatBody(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: ModelName
-    messages: list[dict[str, Any]] = Field(min_length=1)
+    messages: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
 
 
 class EmbeddingsBody(BaseModel):
@@ -78,7 +99,7 @@ class EmbeddingsBody(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     model: ModelName
-    input: str | list[str] | list[int] | list[list[int]] = Field(min_length=1)
+    input: Annotated[Embeddable, PlainValidator(_embeddable, json_schema_input_type=Embeddable)]
 
 
 class DocumentTask(BaseModel):

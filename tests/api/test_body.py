@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.body import MAX_DEPTH, read_model
+from api.body import MAX_DEPTH, MAX_VALUES, parse_object, read_model
+from shared.errors import PenstockError
 from tests.api.small_app import application, client
 
 LIMIT = 2000
@@ -151,6 +152,29 @@ async def test_depth_is_bounded(http: httpx.AsyncClient, opening: bytes, closing
 
 
 @pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a":[' + b"1," * MAX_VALUES + b"1]}",
+        b'{"a":[' + b"[]," * (MAX_VALUES // 2) + b"[]]}",
+        b'{"a":[' + b'"\\\\",' * MAX_VALUES + b"1]}",
+        b"{" + b",".join(b'"%d":1' % n for n in range(MAX_VALUES + 1)) + b"}",
+    ],
+    ids=["numbers", "arrays", "texts", "names"],
+)
+def test_the_number_of_values_is_bounded_before_they_are_made(raw: bytes) -> None:
+    with pytest.raises(PenstockError) as raised:
+        parse_object(raw)
+
+    assert (raised.value.status, raised.value.code) == (413, "too_many_values")
+    assert raised.value.extra == {"limit": MAX_VALUES}
+
+
+@pytest.mark.parametrize("text", [",[{" * MAX_VALUES, '\\",' * MAX_VALUES, '"[' * MAX_VALUES])
+def test_marks_inside_of_texts_are_no_values(text: str) -> None:
+    assert parse_object(orjson.dumps({"a": text})) == {"a": text}
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"content-type": "application/x-www-form-urlencoded"},
@@ -181,7 +205,7 @@ async def test_another_kind_of_body_is_refused_with_advice(
             "#/inner/1/name",
             "at most 5 characters",
         ),
-        ({"count": 1, "inner": 7}, "inner", "#/inner", "valid list, and 7 was given"),
+        ({"count": 1, "inner": 7}, "inner", "#/inner", "must be an array, and 7 was given"),
         ({"count": 1, "tags": {"a/b~c d": 1}}, "tags.a/b~c d", "#/tags/a~1b~0c%20d", "string"),
         (
             {"count": 1, "tags": {"a": "", "b": "", "c": ""}},
@@ -209,5 +233,5 @@ async def test_several_problems_are_listed_and_values_stay_private(
     answer = await http.post("/", json={"count": "hunter2", "inner": [{}] * 60})
 
     assert len(answer.json()["errors"]) == 20
-    assert "(60 more in `errors`.)" in answer.json()["detail"]
+    assert "(60 more, see `errors`.)" in answer.json()["detail"]
     assert "hunter2" not in answer.text
