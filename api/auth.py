@@ -36,6 +36,9 @@ def presented_key(request: Request) -> str:
         if value := request.headers.get(name, "").strip():
             return value
     detail = "There is no API key in the request: send `Authorization: Bearer pk_…`."
-    if scheme and scheme.lower() != "bearer":
+    if scheme.startswith("pk_") or (scheme and not credentials and scheme.lower() != "bearer"):
+        # It may be the key itself: it is not repeated.
+        detail = "`Authorization` has no scheme: write `Bearer` before the key."
+    elif scheme and scheme.lower() != "bearer":
         detail = f"`Authorization: {scheme[:20]} …` is not understood: send `Bearer pk_…`."
     raise Unauthenticated(detail, code="missing_api_key")

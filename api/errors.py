@@ -12,10 +12,12 @@ from pydantic import JsonValue, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Scope
 
 from shared.database import is_unavailable
 from shared.errors import BadRequest, PenstockError, Unavailable
+from shared.jobs.draft import Endpoint
 
 REQUEST_ID = "penstock.request_id"
 CLIENT_CLOSED_REQUEST = 499
@@ -98,7 +100,7 @@ def invalid_fields(error: ValidationError, *, prefix: str = "") -> BadRequest:
     first = (*base, *found[0]["loc"])
     detail = _sentence(found[0], first)
     if len(found) > 1:
-        detail += f" ({len(found) - 1} more in `errors`.)"
+        detail += f" ({len(found) - 1} more, see `errors`.)"
     missing = found[0]["type"] == "missing"
     return BadRequest(
         detail,
@@ -110,17 +112,36 @@ def invalid_fields(error: ValidationError, *, prefix: str = "") -> BadRequest:
 
 def _sentence(finding: Any, location: Sequence[str | int]) -> str:
     name = f"`{_path(location)}`" if location else "The body"
-    kind, message = finding["type"], finding["msg"]
-    if kind == "missing":
-        return f"{name} is missing: add it."
-    if kind == "extra_forbidden":
-        return f"{name} is not known here: remove it, or correct its name."
+    kind, message, context = finding["type"], finding["msg"], finding.get("ctx", {})
+    if kind in _SENTENCES:
+        return f"{name} {_SENTENCES[kind]}"
     if kind == "value_error":
-        return f"{name} {str(finding['ctx']['error']).removesuffix('.')}."
-    words = message[0].lower() + message[1:]
-    subject, _, rest = words.partition(" should ")
-    said = f"should {rest}" if subject == "input" else f"is wrong: {words}"
-    return f"{name} {said}, and {_what(finding['input'])} was given."
+        return f"{name} {str(context['error']).removesuffix('.')}."
+    if kind in _RULES:
+        rule = _RULES[kind].format(**context)
+    else:
+        words = message[0].lower() + message[1:]
+        subject, _, rest = words.partition(" should ")
+        rule = f"should {rest}" if subject == "input" else f"is wrong: {words}"
+    return f"{name} {rule}, and {_what(finding['input'])} was given."
+
+
+# Where pydantic speaks of Python, or of its own insides.
+_SENTENCES = {
+    "missing": "is missing: add it.",
+    "extra_forbidden": "is not known here: remove it, or correct its name.",
+    "timezone_aware": "has no time zone: write it as 2026-01-01T00:00:00Z.",
+}
+_RULES = {
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "list_type": "must be an array",
+    "string_type": "must be a string",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have a length of at least {min_length}",
+    "too_long": "must have a length of at most {max_length}",
+}
 
 
 def _what(value: object) -> str:
@@ -131,7 +152,7 @@ def _what(value: object) -> str:
         return str(value).lower()[:40]
     kinds: dict[type, str] = {str: "a string", list: "an array", dict: "an object"}
     name = kinds.get(type(value), "another type")
-    return f"{name} of length {len(value)}" if isinstance(value, str | list) else name
+    return f"{name} of length {len(value)}" if isinstance(value, str | list | dict) else name
 
 
 def _path(location: Sequence[str | int]) -> str:
@@ -160,14 +181,23 @@ async def _on_penstock_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    path, method = request.url.path[:200], request.method
+    path, headers = request.url.path[:200], dict(error.headers or {})
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {path}: /openapi.json lists the paths."
+        if path in set(Endpoint):
+            detail = f"{path} is not called directly: name it as `endpoint` in POST /v1/jobs."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{method} is not possible at {path}; possible: {allowed}."
-    return problem_response(_HttpError(detail, error.status_code), request.scope, error.headers)
+        headers["Allow"] = ", ".join(_methods(request.scope))
+        detail = f"{request.method} is not possible at {path}; possible: {headers['Allow']}."
+    return problem_response(_HttpError(detail, error.status_code), request.scope, headers)
+
+
+def _methods(scope: Scope) -> list[str]:
+    # Each method of a path has a route of its own, and the framework names those of the first.
+    matches = ((route, route.matches(scope)[0]) for route in scope["app"].routes)
+    found = [route.methods or () for route, match in matches if match is Match.PARTIAL]
+    return sorted({method for methods in found for method in methods})
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

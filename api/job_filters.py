@@ -1,5 +1,6 @@
 """The filters of `GET /v1/jobs`: status, endpoint, one tag of the metadata, a span of time."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from shared.jobs.store import Filters
 from shared.jobs.transitions import JobState
 
 STATUSES = (*JobState, "waiting")
+KNOWN = {"status", "endpoint", "created_after", "created_before", "after", "limit", "order"}
 
 
 def read_filters(request: Request) -> Filters:
@@ -20,6 +22,7 @@ def read_filters(request: Request) -> Filters:
         BadRequest: a filter that is unknown or has a value that it cannot have.
     """
     query = request.query_params
+    _refuse_unknown(query.keys())
     status, endpoint = query.get("status"), query.get("endpoint")
     if status is not None and status not in STATUSES:
         detail = f"`status` must be one of {', '.join(STATUSES)}."
@@ -36,12 +39,28 @@ def read_filters(request: Request) -> Filters:
     )
 
 
+def _refuse_unknown(names: Iterable[str]) -> None:
+    # A misspelt filter that is passed over would return everything.
+    for name in names:
+        if name not in KNOWN and not _is_tag(name):
+            known = f"{', '.join(sorted(KNOWN))}, metadata[key]"
+            detail = f"`{name[:64]}` is no filter of this list: it takes {known}."
+            raise BadRequest(detail, param=name[:64])
+
+
+def _is_tag(name: str) -> bool:
+    return name.startswith("metadata[") and name.endswith("]")
+
+
 def _tag(request: Request) -> tuple[str, str] | None:
     tags = [
         (name[len("metadata[") : -1], value)
         for name, value in request.query_params.multi_items()
-        if name.startswith("metadata[") and name.endswith("]")
+        if _is_tag(name)
     ]
+    if any("\x00" in text for tag in tags for text in tag):
+        detail = "The metadata of a job never has NUL characters: filter by another tag."
+        raise BadRequest(detail, param="metadata")
     if len(tags) > 1:
         detail = "Filter by one tag of the metadata at a time: metadata[key]=value."
         raise BadRequest(detail, param="metadata")

@@ -72,7 +72,7 @@ async def job_reply(
     headers = {**(headers or {}), "ETag": tag, "Vary": "Prefer, Authorization"}
     if not is_final(full):
         headers["Retry-After"] = str(retry_after_s(place))
-    if status == OK and tag in _tags(request.headers.get("if-none-match", "")):
+    if status == OK and request.method in {"GET", "HEAD"} and _has(request, tag):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     body["queue"] = place and {"position": place.position, "eta_s": place.eta_s}
     return Response(orjson.dumps(body), status, headers, "application/json")
@@ -90,8 +90,10 @@ def retry_after_s(place: Place | None) -> int:
     return max(SOONEST_S, min(LATEST_S, round(place.eta_s)))
 
 
-def _tags(header: str) -> set[str]:
-    return {tag.strip() for tag in header.split(",")}
+def _has(request: Request, tag: str) -> bool:
+    # By the weak comparison: caches and proxies add and remove the `W/`.
+    tags = {each.strip() for each in request.headers.get("if-none-match", "").split(",")}
+    return "*" in tags or not tags.isdisjoint({tag, tag.removeprefix("W/")})
 
 
 async def _result(full: FullJob, resources: Resources) -> dict[str, Any] | None:

@@ -57,6 +57,8 @@ async def test_the_key_may_come_in_three_headers(opened: World, header: str) -> 
     [
         ({}, "missing_api_key", "Authorization: Bearer"),
         ({"authorization": "Basic dXNlcjpwYXNz"}, "missing_api_key", "`Authorization: Basic"),
+        ({"authorization": "pk_bare"}, "missing_api_key", "no scheme: write `Bearer`"),
+        ({"authorization": "pk_bare x"}, "missing_api_key", "no scheme: write `Bearer`"),
         ({"authorization": "Bearer "}, "missing_api_key", "Authorization: Bearer"),
         ({"authorization": "Bearer pk_nobody_knows_this_one"}, "invalid_api_key", "not an API key"),
         ({"x-api-key": "ü" * 40}, "invalid_api_key", "not an API key"),
@@ -71,6 +73,7 @@ async def test_without_a_good_key_nothing_is_answered(
     assert answer.status_code == 401
     assert answer.json()["code"] == code
     assert words in answer.json()["error"]["message"]
+    assert "pk_bare" not in answer.text
 
 
 @pytest.mark.parametrize("role", [Role.MEMBER, Role.VIEWER])
