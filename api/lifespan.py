@@ -7,7 +7,7 @@ from typing import TypedDict
 from starlette.applications import Starlette
 
 from api.readiness import Readiness
-from api.waiting import Waiting
+from api.waiting import Waiting, left_at_signals
 from shared.auth.keyring import Keyring
 from shared.jobs.pace import Pace
 from shared.jobs.pulse import Pulse
@@ -45,17 +45,18 @@ def lifespan(
             keyring = Keyring(resources.database, resources.secret_key)
             waiting.start()
             try:
-                yield State(
-                    resources=resources,
-                    keyring=keyring,
-                    submitter=submitter,
-                    reader=JobReader(resources.database),
-                    pace=Pace(resources.database),
-                    waiting=waiting,
-                    pulse=Pulse(resources.database),
-                    metrics=metrics,
-                    readiness=Readiness(resources),
-                )
+                with left_at_signals(waiting):
+                    yield State(
+                        resources=resources,
+                        keyring=keyring,
+                        submitter=submitter,
+                        reader=JobReader(resources.database),
+                        pace=Pace(resources.database),
+                        waiting=waiting,
+                        pulse=Pulse(resources.database),
+                        metrics=metrics,
+                        readiness=Readiness(resources),
+                    )
             finally:
                 await waiting.close()
                 await submitter.close()

@@ -1,9 +1,12 @@
 """Clients that wait for a job: woken by one Redis listener for the whole process."""
 
 import asyncio
+import signal
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 from redis.asyncio import Redis
 
@@ -27,9 +30,13 @@ class Waiting:
 
     async def close(self) -> None:
         """Stop listening and send everybody home."""
+        self.leave()
+        await self._listener.close()
+
+    def leave(self) -> None:
+        """Send everybody home, and whoever comes from now on."""
         self.closing = True
         self._wake(list(self._watched))
-        await self._listener.close()
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
@@ -47,6 +54,35 @@ class Waiting:
         for job_id in ids:
             for event in self._watched.get(job_id, ()):
                 event.set()
+
+
+@contextmanager
+def left_at_signals(waiting: Waiting) -> Iterator[None]:
+    """Send everybody home as soon as the process is told to stop.
+
+    The server ends the lifespan when its connections have ended, and would wait for those who wait.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(waiting.leave)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    # Where nobody handles a signal it must go on doing what it does by itself.
+    for number in (each for each, handler in before.items() if callable(handler)):
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 async def pause(event: asyncio.Event, seconds: float) -> None:
