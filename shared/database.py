@@ -19,6 +19,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from shared import sqlite_writer
 
 SQLITE_BUSY_MS = 10_000
+CONNECT_S, COMMAND_S = 10, 60
+PASSING = ("08", "25006", "3D000", "40", "53", "57")
+"""SQLSTATEs that pass: connection, read-only after a failover, deadlock, resources, shutdown."""
 _AFTER_COMMIT = "penstock.after_commit"
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -41,7 +44,8 @@ def _sqlite_now(_element: now_ms, _compiler: SQLCompiler, **_kw: Any) -> str:
 
 @compiles(now_ms, "postgresql")
 def _postgres_now(_element: now_ms, _compiler: SQLCompiler, **_kw: Any) -> str:
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    # Not clock_timestamp(): that one may change within a statement, so no index could be used.
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) * 1000 AS BIGINT)"
 
 
 class Database:
@@ -62,7 +66,9 @@ class Database:
             )
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
         else:
-            self._writer = self._reader = self._engine(pool_size=pool_size)
+            # Or a server that went away without a word is waited for until TCP gives up.
+            patience = {"timeout": CONNECT_S, "command_timeout": COMMAND_S}
+            self._writer = self._reader = self._engine(pool_size=pool_size, connect_args=patience)
 
     async def _open_writer(self) -> sqlite_writer.Connection:
         path = self.url.database or ":memory:"
@@ -88,7 +94,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a writing transaction: commits on leaving, rolls back on an exception."""
-        async with self._writer.connect() as connection:
+        async with _unavailability(), self._writer.connect() as connection:
             callbacks: list[Callable[[], None]] = []
             connection.info[_AFTER_COMMIT] = callbacks
             try:
@@ -103,7 +109,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading; each statement sees what is committed by then."""
-        async with self._reader.connect() as connection:
+        async with _unavailability(), self._reader.connect() as connection:
             if self.is_sqlite:
                 yield connection
             else:
@@ -113,6 +119,24 @@ class Database:
         """Close every connection."""
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+@asynccontextmanager
+async def _unavailability() -> AsyncIterator[None]:
+    """Give errors of a PostgreSQL that cannot serve us now the one type that says so."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error, OperationalError) and _sqlstate(error).startswith(PASSING):
+            raise OperationalError(
+                error.statement, None, error.orig or error, hide_parameters=True
+            ) from error
+        raise
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    own = getattr(error.orig, "sqlstate", None)
+    return str(own or getattr(error.orig and error.orig.__cause__, "sqlstate", None) or "")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

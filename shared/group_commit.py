@@ -55,7 +55,7 @@ class GroupCommit(Generic[Item, Result]):
         Raises:
             Exception: what `write` returned or raised for this item.
         """
-        if self._task is None:
+        if self._task is None or self._task.done():
             # A context of its own: its log lines must not bear the ids of whoever came first.
             run = self._run()
             self._task = asyncio.create_task(run, name="group-commit", context=Context())

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 
-import redis
 import structlog
 
 from shared import outbox
@@ -51,7 +50,7 @@ class Publisher:
                 batch.append(self._unsent.get_nowait())
             try:
                 await self._enqueuer.publish([promise.wakeup for promise in batch])
-            except redis.RedisError as error:
+            except Exception as error:  # noqa: BLE001  what is not sent is relayed
                 log.warning("outbox.publish_failed", messages=len(batch), error=str(error))
                 continue
             failpoint("after_publish")
@@ -62,7 +61,7 @@ class Publisher:
             await asyncio.sleep(REMOVE_EVERY_S)
             try:
                 await self._remove_sent()
-            except UNAVAILABLE as error:
+            except Exception as error:  # noqa: BLE001  what is not removed is relayed once more
                 log.warning("outbox.remove_failed", error=str(error))
 
     async def _remove_sent(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from redis.asyncio import Redis
@@ -13,7 +14,7 @@ from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
 from shared.jobs import claim_store
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
-from shared.jobs.transitions import FINAL
+from shared.jobs.transitions import FINAL, JobState, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
@@ -58,23 +59,36 @@ class Journal:
         self._metrics.written(len(entries))
         held = await claim_store.fence(db, [entry.job for entry in entries], owner=self._owner)
         starts, ends = _sorted(entries)
-        sendable = [start for start in starts if held.get(start.job.id) is Standing.HELD]
+        sendable = [start for start in starts if held.get(start.job.claim) is Standing.HELD]
         if sendable:
             await claim_store.start_attempts(db, sendable, self._owner)
         if ends:
-            mine = [end for end in ends if end.job.id in held]
-            await claim_store.end_attempts(db, ends, set(held))
+            mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
+            await claim_store.end_attempts(db, ends, held)
             await claim_store.end_claims(db, mine)
             finals = [end.job.id for end in mine if end.state in FINAL]
             on_commit(db, partial(self._ended, finals))
             failpoint("before_result_commit")
-        return [held.get(entry.job.id, Standing.LOST) for entry in entries]
+        return [held.get(entry.job.claim, Standing.LOST) for entry in entries]
 
     def _ended(self, ids: Sequence[str]) -> None:
         failpoint("after_result_commit")
         task = asyncio.create_task(notify(self._redis, Channel.ENDED, ids))
         self._notices.add(task)
         task.add_done_callback(self._notices.discard)
+
+
+def _obeying(end: ClaimEnd, standing: Standing) -> ClaimEnd:
+    # A job whose cancellation was asked for must not go back to wait for its turn.
+    if standing is not Standing.CANCELLED or end.state != JobState.QUEUED:
+        return end
+    return replace(
+        end,
+        state=JobState.CANCELLED,
+        reason=Reason.CANCELLED,
+        delay_ms=None,
+        error={"code": "cancelled", "message": "The job was cancelled by its owner."},
+    )
 
 
 def _sorted(entries: Sequence[Entry]) -> tuple[list[AttemptStart], list[ClaimEnd]]:

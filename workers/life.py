@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import structlog
 
-from shared.database import UNAVAILABLE
 from shared.processes import store
 from shared.processes.store import Life
 from workers.resources import WorkerResources
@@ -40,6 +39,6 @@ class LifeSigns:
             try:
                 async with self._resources.database.transaction() as db:
                     await store.record_life(db, self._describe())
-            except UNAVAILABLE as error:
+            except Exception as error:  # noqa: BLE001  a worker without signs of life looks dead
                 log.warning("life.not_recorded", error=str(error))
             await asyncio.sleep(EVERY_S)

@@ -1,5 +1,6 @@
 """One worker process: opens the resources on the runner's loop, and drains them at the end."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import structlog
 from dramatiq.middleware import Middleware, MiddlewareError
 from typing_extensions import override
 
+from shared.database import UNAVAILABLE
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Channel, Listener
 from shared.processes import store
@@ -98,17 +100,22 @@ class WorkerProcess(Middleware):
         runner.start()
         listener.start()
         signs.start()
+        # Undone in reverse: the signs of life end, then the farewell takes the last one away.
+        self._stack.push_async_callback(self._farewell, resources)
         self._stack.push_async_callback(listener.close)
         self._stack.push_async_callback(signs.close)
         self._resources, self._runner = resources, runner
         log.info("worker.started", owner=resources.owner)
 
     async def _close(self) -> None:
-        if self._resources is not None:
-            async with self._resources.database.transaction() as db:
-                await store.bid_farewell(db, self._resources.owner)
         await self._stack.aclose()
         log.info("worker.stopped")
+
+    @staticmethod
+    async def _farewell(resources: WorkerResources) -> None:
+        with contextlib.suppress(*UNAVAILABLE):
+            async with resources.database.transaction() as db:
+                await store.bid_farewell(db, resources.owner)
 
     def _life(self, resources: WorkerResources, runner: Runner, broker: GatedBroker) -> Life:
         return Life(

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -41,7 +42,7 @@ class Runner:
         self._most_others = max(1, int(self._most * (1 - settings.interactive_reserve)))
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
         self._claiming = 0
-        self._room = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._suspects = Suspects(
             self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
         )
@@ -68,10 +69,7 @@ class Runner:
 
     async def take(self, ids: Sequence[str], *, interactive: bool) -> bool:
         """Claim a slice once there is room and start its jobs; False when we are draining."""
-        async with self._room:
-            await self._room.wait_for(
-                lambda: self.draining or self.has_room(interactive=interactive)
-            )
+        await self._until(lambda: self.draining or self.has_room(interactive=interactive))
         if self.draining:
             return False
         await self._claim_and_start(ids, most_crashes=0)
@@ -88,13 +86,14 @@ class Runner:
                 hold, task = self._holds[job_id]
                 if hold.stop is None:
                     hold.stop = why
-                    task.cancel()
+                    # An answer that is there is paid for: a shutdown lets it be kept.
+                    if not (hold.answered and why is Stop.DRAIN):
+                        task.cancel()
 
     async def drain(self, grace_s: float) -> None:
         """Take nothing more, let calls finish for the grace time, then close and release them."""
         self.draining = True
-        async with self._room:
-            self._room.notify_all()
+        self._changed.set()
         log.info("runner.draining", in_flight=self.in_flight, grace_s=grace_s)
         failpoint("mid_drain")
         await self._until_idle(max(0.0, grace_s - EXIT_RESERVE_S))
@@ -106,8 +105,13 @@ class Runner:
 
     async def _until_idle(self, patience_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s), self._room:
-                await self._room.wait_for(lambda: self.in_flight == 0)
+            async with asyncio.timeout(patience_s):
+                await self._until(lambda: self.in_flight == 0)
+
+    async def _until(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _claim_and_start(
         self, ids: Sequence[str], *, most_crashes: int | None
@@ -117,6 +121,7 @@ class Runner:
             jobs = await self._claim(ids, most_crashes)
         finally:
             self._claiming -= len(ids)
+            self._changed.set()
         self._resources.metrics.claimed(jobs, asked=len(ids))
         failpoint("after_claim")
         return [self._start(job) for job in jobs]
@@ -144,7 +149,14 @@ class Runner:
         hold = Hold(job)
         task = asyncio.create_task(self._work(hold), name=job.id)
         self._holds[job.id] = (hold, task)
+        # Not in the task itself: one that is cancelled before its first step runs none of it.
+        task.add_done_callback(partial(self._forget, hold))
         return task
+
+    def _forget(self, hold: Hold, _task: asyncio.Task[None]) -> None:
+        if self._holds.get(hold.job.id, (None,))[0] is hold:
+            del self._holds[hold.job.id]
+        self._changed.set()
 
     async def _work(self, hold: Hold) -> None:
         job = hold.job
@@ -158,11 +170,6 @@ class Runner:
         except Exception:
             # The lease runs out and the scheduler rescues the job.
             log.exception("runner.end_not_written")
-        finally:
-            if self._holds[job.id][0] is hold:
-                del self._holds[job.id]
-            async with self._room:
-                self._room.notify_all()
 
     def _left(self, end: ClaimEnd, *, kept: bool) -> None:
         self._resources.metrics.job_left(end, kept=kept)

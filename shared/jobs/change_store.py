@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import now_ms
-from shared.jobs.model import Job, JobRequest, JobResult, in_state
-from shared.jobs.transitions import FINAL, JobState, Reason, sources
+from shared.jobs.model import Job, JobRequest, JobResult
+from shared.jobs.transitions import FINAL, JobState, Reason, may_follow, sources
 
 _CANCELLED = {"code": "cancelled", "message": "The job was cancelled by its owner."}
 
@@ -20,10 +20,20 @@ async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState |
     that came first; None when the tenant has no such job.
     """
     mine = (col(Job.id) == job_id, col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None))
-    waiting = [state for state in sources(JobState.CANCELLED) if state != JobState.RUNNING]
+    look = select(col(Job.state)).where(*mine)
+    if db.dialect.name == "postgresql":
+        # Or it could go from running back to the queue between our two looks at it.
+        look = look.with_for_update()
+    found = (await db.execute(look)).scalar_one_or_none()
+    state = None if found is None else JobState(found)
+    if state is None or not may_follow(state, JobState.CANCELLED):
+        return state
+    if state is JobState.RUNNING:
+        await db.execute(update(Job).where(*mine).values(cancel_requested=True))
+        return state
     at_once = (
         update(Job)
-        .where(*mine, col(Job.state).in_(waiting))
+        .where(*mine)
         .values(
             state=JobState.CANCELLED,
             reason=Reason.CANCELLED,
@@ -33,13 +43,8 @@ async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState |
             version=Job.version + 1,
         )
     )
-    if (await db.execute(at_once)).rowcount:
-        return JobState.CANCELLED
-    ask = update(Job).where(*mine, in_state(JobState.RUNNING))
-    if (await db.execute(ask.values(cancel_requested=True))).rowcount:
-        return JobState.RUNNING
-    state = (await db.execute(select(col(Job.state)).where(*mine))).scalar_one_or_none()
-    return None if state is None else JobState(state)
+    await db.execute(at_once)
+    return JobState.CANCELLED
 
 
 async def retry(db: AsyncConnection, tenant_id: str, job_id: str, *, lifetime_ms: int) -> bool:

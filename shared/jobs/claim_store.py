@@ -1,6 +1,6 @@
 """SQL of a worker's hold on jobs: claim, renew, and the fence before every later write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -18,7 +18,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import chunks, now_ms
+from shared.database import chunks, insert_on_conflict, now_ms
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.model import Attempt, Job, JobRequest, JobResult, in_state
 from shared.jobs.transitions import AttemptStatus, JobState
@@ -124,19 +124,20 @@ async def renew(
 
 async def fence(
     db: AsyncConnection, jobs: Sequence[ClaimedJob], *, owner: str
-) -> dict[str, Standing]:
-    """Return the standing of the claims that still hold, by job id; the others are lost.
+) -> dict[tuple[str, int], Standing]:
+    """Return the standing of the claims that still hold; those not in it are lost.
 
     Every write of a worker goes through here: who lost the lease changes nothing. The rows
     stay locked until the transaction ends (SQLite has one writer at a time anyway).
     """
-    numbers = {job.id: job.claim_number for job in jobs}
-    held: dict[str, Standing] = {}
-    for some in chunks(sorted(numbers), IDS_PER_STATEMENT):
+    claims = {job.claim for job in jobs}
+    held: dict[tuple[str, int], Standing] = {}
+    for some in chunks(sorted({job.id for job in jobs}), IDS_PER_STATEMENT):
         query = _HELD_LOCKED if db.dialect.name == "postgresql" else _HELD
         for row in await db.execute(query, {"ids": some, "holder": owner}):
-            if numbers[row.id] == row.claim_number:
-                held[row.id] = Standing.CANCELLED if row.cancel_requested else Standing.HELD
+            claim = (row.id, row.claim_number)
+            if claim in claims:
+                held[claim] = Standing.CANCELLED if row.cancel_requested else Standing.HELD
     return held
 
 
@@ -161,16 +162,19 @@ async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], ow
         }
         for start in starts
     ]
-    statement = insert(Attempt).values(
+    statement = insert_on_conflict(db, Attempt).values(
         status=AttemptStatus.STARTED, started_at=now_ms(), possibly_billed=False, late=False
     )
-    await db.execute(statement, rows)
+    # The row may be there from a commit whose answer was lost; the fence says that it is ours.
+    await db.execute(statement.on_conflict_do_nothing(), rows)
 
 
-async def end_attempts(db: AsyncConnection, ends: Sequence[ClaimEnd], held: set[str]) -> None:
+async def end_attempts(
+    db: AsyncConnection, ends: Sequence[ClaimEnd], held: Container[tuple[str, int]]
+) -> None:
     """Write what became of the calls, also of those whose claim was lost: they cost all the same."""
     rows = [
-        _attempt_row(end, attempt, late=end.job.id not in held)
+        _attempt_row(end, attempt, late=end.job.claim not in held)
         for end in ends
         for attempt in end.attempts
     ]
@@ -240,7 +244,12 @@ _END = (
         lease_expires_at=None,
         version=Job.version + 1,
         failures=Job.failures + bindparam("more_failures", type_=Integer),
-        waits=case((bindparam("waited", type_=Integer) == 1, Job.waits + 1), else_=0),
+        # A claim that made no call says nothing of the provider: the back-off stays as it is.
+        waits=case(
+            (bindparam("waited", type_=Integer) == 1, Job.waits + 1),
+            (bindparam("called", type_=Integer) == 0, Job.waits),
+            else_=0,
+        ),
         input_tokens=_added(Job.input_tokens, "more_input"),
         output_tokens=_added(Job.output_tokens, "more_output"),
         cached_tokens=_added(Job.cached_tokens, "more_cached"),
@@ -266,6 +275,7 @@ def _final_row(end: ClaimEnd) -> dict[str, Any]:
         "error": end.error,
         "more_failures": int(end.failed),
         "waited": int(end.waited),
+        "called": int(bool(end.attempts)),
         "more_input": sum(usage.input_tokens for usage in usages) if usages else None,
         "more_output": sum(usage.output_tokens for usage in usages) if usages else None,
         "more_cached": sum(usage.cached_tokens for usage in usages) if usages else None,

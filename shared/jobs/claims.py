@@ -40,6 +40,12 @@ class ClaimedJob:
     error: dict[str, JsonValue] | None
     body: bytes | None
     blob: str | None
+
+    @property
+    def claim(self) -> tuple[str, int]:
+        """Name this claim of the job, and no earlier or later one."""
+        return self.id, self.claim_number
+
     scheduled_at: int | None = None
 
 

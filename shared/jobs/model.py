@@ -73,9 +73,9 @@ class Job(SQLModel, table=True):
     request_bytes: int
     lane: str | None = None
     error: dict[str, JsonValue] | None = Field(default=None, sa_type=Json)
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
+    input_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    output_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    cached_tokens: int | None = Field(default=None, sa_type=BigInteger)
     cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
     cached: bool = False
     custom_id: str | None = None
@@ -93,7 +93,14 @@ class Job(SQLModel, table=True):
             "priority",
             "created_at",
             "not_before",
+            "model",
             **_where("state = 'queued' AND wakeup_at IS NULL"),
+        ),
+        Index(
+            "job_woken",
+            "priority",
+            "wakeup_at",
+            **_where("state = 'queued' AND wakeup_at IS NOT NULL"),
         ),
         Index("job_scheduled", "not_before", **_where("state = 'scheduled'")),
         Index("job_deadline", "complete_by", **_where("state IN ('queued', 'scheduled')")),
@@ -149,9 +156,9 @@ class Attempt(SQLModel, table=True):
     limiter_wait_ms: int = 0
     first_token_ms: int | None = None
     total_ms: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
+    input_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    output_tokens: int | None = Field(default=None, sa_type=BigInteger)
+    cached_tokens: int | None = Field(default=None, sa_type=BigInteger)
     cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
     possibly_billed: bool = False
     late: bool = False

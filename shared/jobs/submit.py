@@ -83,8 +83,7 @@ class Submitter:
             return await self._group.add(entry)
         key = (draft.tenant_id, draft.idempotency.key)
         if key in self._storing:
-            detail = "A request with this Idempotency-Key is being stored right now. Ask again."
-            raise Conflict(detail, code="idempotency_in_progress", retry_after_s=1)
+            raise _in_progress()
         self._storing.add(key)
         try:
             await self._admission.admit(draft)
@@ -121,9 +120,15 @@ class Submitter:
         claims = [_key_claim(entry, self._settings) for entry in entries if entry.draft.idempotency]
         if not claims:
             return {}
-        taken = await store.reserve_keys(db, claims)
-        replays: dict[str, Submission | Exception] = {}
-        for claim in claims:
+        # A key twice in one group: its first bearer left while its entry was waiting here.
+        firsts = {(claim.tenant_id, claim.key): claim for claim in reversed(claims)}
+        taken = await store.reserve_keys(db, list(firsts.values()))
+        replays: dict[str, Submission | Exception] = {
+            claim.job_id: _in_progress()
+            for claim in claims
+            if claim is not firsts[claim.tenant_id, claim.key]
+        }
+        for claim in firsts.values():
             first = taken.get((claim.tenant_id, claim.key))
             if first is None:
                 continue
@@ -133,6 +138,11 @@ class Submitter:
             job = await store.get(db, claim.tenant_id, first.job_id)
             replays[claim.job_id] = Submission(job, replayed=True) if job else _other_request()
         return replays
+
+
+def _in_progress() -> Conflict:
+    detail = "A request with this Idempotency-Key is being stored right now. Ask again."
+    return Conflict(detail, code="idempotency_in_progress", retry_after_s=1)
 
 
 def _other_request() -> Unprocessable:

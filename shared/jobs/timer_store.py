@@ -86,9 +86,10 @@ async def take_forgotten(
             in_state(JobState.QUEUED),
             col(Job.priority) == priority,
             col(Job.wakeup_at) <= now_ms() - silent_ms,
+            col(Job.wakeup_at).is_not(None),
             func.coalesce(col(Job.not_before), 0) <= now_ms(),
         )
-        .order_by(col(Job.created_at), col(Job.id))
+        .order_by(col(Job.wakeup_at))
         .limit(limit)
     )
     return await _mark_woken(db, query)

@@ -10,6 +10,8 @@ from shared.inference.usage import Usage
 from shared.providers.errors import Malformed, Unavailable
 from shared.providers.failures import from_error_object, malformed
 
+MOST_TOKENS = 2_000_000_000
+
 
 def check(operation: Operation, raw: bytes, *, provider: str) -> Usage | None:
     """Return what a whole answer used, or None if it does not say.
@@ -83,7 +85,8 @@ def _wrong_embeddings(value: Mapping[str, JsonValue]) -> str | None:
 
 def _count(said: Mapping[str, JsonValue], name: str) -> int | None:
     value = said.get(name)
-    right = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    # What a provider reports is not ours to trust: nonsense must not overflow the books.
+    right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
     return value if right and isinstance(value, int) else None
 
 

@@ -65,7 +65,7 @@ class Api:
             end = ClaimEnd(
                 job, state, result=result, attempts=[AttemptEnd(1, AttemptStatus.OK, 200)]
             )
-            await claim_store.end_attempts(db, [end], {job_id})
+            await claim_store.end_attempts(db, [end], {job.claim})
             await claim_store.end_claims(db, [end])
 
 

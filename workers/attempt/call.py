@@ -38,6 +38,7 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         ClaimLost: the job is no longer ours to send.
         CallFailed: the provider failed; the lane's limiter knows already.
     """
+    hold.answered = False
     admission = await admit(hold, work, resources)
     hold.reservation = admission.reservation
     failpoint("after_acquire")
@@ -91,6 +92,7 @@ async def _send(
     except BaseException:
         await settle.interrupted(hold, admission, began, resources)
         raise
+    hold.answered = True
     failpoint("after_response")
     await settle.answered(hold, response, admission, began, resources)
     failpoint("after_settle")
@@ -99,7 +101,7 @@ async def _send(
 
 async def _held(hold: Hold, answer: Awaitable[InferenceResponse]) -> InferenceResponse:
     try:
-        async with asyncio.timeout(hold.job.time_left_ms / 1000):
+        async with asyncio.timeout(hold.time_left_s):
             return await answer
     finally:
         # From here on it is settled: renewing it would lease its slot once more.

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import structlog
 
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import AttemptEnd, ClaimEnd, Result
@@ -14,6 +15,8 @@ from workers.attempt.prepare import Unworkable
 from workers.attempt.retry import Decision, GiveUp, Retry
 from workers.resources import WorkerResources
 
+log = structlog.get_logger()
+
 SNIPPET = 2000
 
 
@@ -24,8 +27,12 @@ async def completed(hold: Hold, answer: InferenceResponse, resources: WorkerReso
         job = hold.job
         # The claim is part of the name: a late writer must not touch the winner's blob.
         key = f"results/{job.id}/{job.generation}-{job.claim_number}.json"
-        await resources.blobs.put(key, answer.body)
-        result = Result(answer.status_code, None, key)
+        try:
+            await resources.blobs.put(key, answer.body)
+            result = Result(answer.status_code, None, key)
+        except OSError as error:
+            # The answer is paid: it stays in the row rather than be asked for again.
+            log.warning("attempt.blob_not_written", error=str(error))
     return _end(hold, JobState.COMPLETED, result=result)
 
 
@@ -88,7 +95,8 @@ def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any)
 
 
 def _error(code: str, message: str) -> dict[str, Any]:
-    return {"code": code, "message": message}
+    # PostgreSQL stores no NUL, and a provider's words may hold one.
+    return {"code": code, "message": message.replace("\x00", "\ufffd")}
 
 
 def _provider_error(error: ProviderError) -> dict[str, Any]:

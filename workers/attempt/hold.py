@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from time import monotonic
 
 from shared.jobs.claims import AttemptEnd, ClaimedJob
 from shared.limiter.limiter import Reservation
@@ -20,11 +21,19 @@ class Hold:
     """What is known of a claimed job while it is worked on.
 
     `calls` are the calls that ended; `lane` is where the last one went or wanted to go;
-    `reservation` is what the limiter holds for the one under way.
+    `reservation` is what the limiter holds for the one under way; `answered` says that an
+    answer is there and being kept.
     """
 
     job: ClaimedJob
     stop: Stop | None = None
+    answered: bool = False
+    claimed_at: float = field(default_factory=monotonic)
     lane: str | None = None
     reservation: Reservation | None = None
     calls: list[AttemptEnd] = field(default_factory=list)
+
+    @property
+    def time_left_s(self) -> float:
+        """Return the seconds until the job's deadline, extraction and earlier calls deducted."""
+        return max(0.0, self.job.time_left_ms / 1000 - (monotonic() - self.claimed_at))

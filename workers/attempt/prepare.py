@@ -56,12 +56,22 @@ async def prepare(job: ClaimedJob, resources: WorkerResources) -> Work:
     Raises:
         Unworkable: the document is gone, broken, encrypted, empty or too long.
     """
-    body = orjson.loads(await resources.blobs.get(job.blob) if job.blob else job.body or b"{}")
+    body = orjson.loads(await _stored(job, resources))
     if job.endpoint == Endpoint.EMBEDDINGS:
         return Work(Operation.EMBEDDINGS, body)
     if job.endpoint == Endpoint.DOCUMENTS:
         return await _document_work(job, body, resources)
     return Work(Operation.CHAT, body)
+
+
+async def _stored(job: ClaimedJob, resources: WorkerResources) -> bytes:
+    if job.blob is None:
+        return job.body or b"{}"
+    try:
+        return await resources.blobs.get(job.blob)
+    except FileNotFoundError as error:
+        message = "The stored request is gone: submit the job again."
+        raise Unworkable(Reason.INTERNAL_ERROR, "request_lost", message) from error
 
 
 async def _document_work(

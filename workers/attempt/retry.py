@@ -63,7 +63,12 @@ Decision = Retry | Wait | GiveUp
 
 
 def decide(
-    error: ProviderError, job: ClaimedJob, backoff: Backoff, *, chance: float | None = None
+    error: ProviderError,
+    job: ClaimedJob,
+    backoff: Backoff,
+    *,
+    time_left_s: float,
+    chance: float | None = None,
 ) -> Decision:
     """Decide from the failure and the job's budget; `chance` fixes the jitter for tests."""
     chance = random.random() if chance is None else chance  # noqa: S311  jitter, not a secret
@@ -76,7 +81,7 @@ def decide(
         if error.consumes_attempt
         else _wait(error, job, backoff, chance)
     )
-    if not isinstance(decision, GiveUp) and decision.delay_s * 1000 >= job.time_left_ms:
+    if not isinstance(decision, GiveUp) and decision.delay_s >= time_left_s:
         return GiveUp(Reason.DEADLINE)
     return decision
 

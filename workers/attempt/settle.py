@@ -65,14 +65,14 @@ async def failed(
             status=AttemptStatus.UNKNOWN if unknown else AttemptStatus.ERROR,
             http_status=error.status,
             error_code=error.code,
-            error_message=error.message,
+            error_message=error.message.replace("\x00", "\ufffd"),
             usage=usage,
             cost_nanousd=None if usage is None else resources.cost_of(target, usage),
             total_ms=_elapsed_ms(began),
             possibly_billed=error.possibly_billed,
         )
     )
-    decision = decide(error, hold.job, resources.backoff)
+    decision = decide(error, hold.job, resources.backoff, time_left_s=hold.time_left_s)
     if decision.pause_s is not None:
         # Before the slot is free again: or a second probe would slip through between the two.
         await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)

@@ -45,6 +45,7 @@ class Desk:
         """Wake what is due; of a lane that was full, no more than it will soon admit."""
         async with self._resources.database.transaction() as db:
             await timer_store.queue_scheduled(db, limit=AT_ONCE)
+        async with self._resources.database.reading() as db:
             lanes = await timer_store.due_lanes(db)
         for lane, (count, model) in lanes.items():
             limit = min(count, AT_ONCE, await self._headroom(lane, model))

@@ -53,22 +53,28 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
 async def _lead(
     resources: Resources, me: str, work: Sequence[Duty], stopping: asyncio.Event
 ) -> None:
-    term_s = resources.settings.leader_s
     stepping_down = asyncio.Event()
     tasks = [asyncio.create_task(_repeat(duty, stepping_down), name=duty.name) for duty in work]
+    try:
+        await _keep_office(resources, me, stopping)
+    finally:
+        stepping_down.set()
+        # A duty in the middle of its transaction finishes it: all are safe beside another leader.
+        await asyncio.gather(*tasks)
+    log.info("scheduler.stood_down", holder=me)
+
+
+async def _keep_office(resources: Resources, me: str, stopping: asyncio.Event) -> None:
+    term_s = resources.settings.leader_s
     sure_until = monotonic() + term_s
     while not stopping.is_set() and monotonic() < sure_until:
         await _pause(stopping, term_s / TERMS)
         asked = monotonic()
         held = await _hold(resources, me, term_s)
         if held is False:
-            break
+            return
         if held:
             sure_until = asked + term_s
-    stepping_down.set()
-    # A duty in the middle of its transaction finishes it: every one is safe beside another leader.
-    await asyncio.gather(*tasks)
-    log.info("scheduler.stood_down", holder=me)
 
 
 async def _hold(resources: Resources, me: str, term_s: float) -> bool | None:

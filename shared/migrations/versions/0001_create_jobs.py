@@ -31,9 +31,9 @@ def upgrade() -> None:
         sa.Column("limiter_wait_ms", sa.Integer(), nullable=False),
         sa.Column("first_token_ms", sa.Integer(), nullable=True),
         sa.Column("total_ms", sa.Integer(), nullable=True),
-        sa.Column("input_tokens", sa.Integer(), nullable=True),
-        sa.Column("output_tokens", sa.Integer(), nullable=True),
-        sa.Column("cached_tokens", sa.Integer(), nullable=True),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=True),
         sa.Column("cost_nanousd", sa.BigInteger(), nullable=True),
         sa.Column("possibly_billed", sa.Boolean(), nullable=False),
         sa.Column("late", sa.Boolean(), nullable=False),
@@ -83,9 +83,9 @@ def upgrade() -> None:
         sa.Column("request_bytes", sa.Integer(), nullable=False),
         sa.Column("lane", sa.String(), nullable=True),
         sa.Column("error", JSON, nullable=True),
-        sa.Column("input_tokens", sa.Integer(), nullable=True),
-        sa.Column("output_tokens", sa.Integer(), nullable=True),
-        sa.Column("cached_tokens", sa.Integer(), nullable=True),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=True),
         sa.Column("cost_nanousd", sa.BigInteger(), nullable=True),
         sa.Column("cached", sa.Boolean(), nullable=False),
         sa.Column("custom_id", sa.String(), nullable=True),
@@ -111,7 +111,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "job_due",
-            ["lane", "priority", "created_at", "not_before"],
+            ["lane", "priority", "created_at", "not_before", "model"],
             unique=False,
             sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NULL"),
             postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NULL"),
@@ -143,6 +143,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'scheduled'"),
             postgresql_where=sa.text("state = 'scheduled'"),
+        )
+        batch_op.create_index(
+            "job_woken",
+            ["priority", "wakeup_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
         )
     op.create_table(
         "job_request",
@@ -181,6 +188,11 @@ def downgrade() -> None:
     op.drop_table("job_result")
     op.drop_table("job_request")
     with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_index(
+            "job_woken",
+            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+        )
         batch_op.drop_index(
             "job_scheduled",
             sqlite_where=sa.text("state = 'scheduled'"),

@@ -46,7 +46,7 @@ async def finish(database: Database, job: ClaimedJob, *, owner: str = "a") -> bo
     end = ClaimEnd(job, JobState.COMPLETED, result=Result(200, b'{"a":1}'), attempts=[call])
     async with database.transaction() as db:
         held = await claim_store.fence(db, [job], owner=owner)
-        await claim_store.end_attempts(db, [end], set(held))
+        await claim_store.end_attempts(db, [end], held)
         if held:
             await claim_store.end_claims(db, [end])
     return bool(held)
@@ -158,7 +158,7 @@ async def test_a_cancelled_job_is_fenced_as_such(database: Database, add_job: Ad
     async with database.transaction() as db:
         held = await claim_store.fence(db, [job], owner="a")
 
-    assert {job.id: Standing.CANCELLED} == held
+    assert {job.claim: Standing.CANCELLED} == held
 
 
 async def test_renewal_extends_what_is_held_and_names_it(
@@ -221,7 +221,7 @@ async def test_many_ends_of_many_kinds_go_in_one_transaction(
 
     async with database.transaction() as db:
         held = await claim_store.fence(db, jobs, owner="a")
-        await claim_store.end_attempts(db, ends, set(held))
+        await claim_store.end_attempts(db, ends, held)
         await claim_store.end_claims(db, ends)
 
     states = [(await row(database, job.id))["state"] for job in jobs]

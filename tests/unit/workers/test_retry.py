@@ -48,7 +48,8 @@ JOB = ClaimedJob(
 
 
 def after(error: ProviderError, chance: float = 1.0, **job: object) -> Decision:
-    return decide(error, dataclasses.replace(JOB, **job), BACKOFF, chance=chance)  # type: ignore[arg-type]
+    changed = dataclasses.replace(JOB, **job)  # type: ignore[arg-type]
+    return decide(error, changed, BACKOFF, time_left_s=changed.time_left_ms / 1000, chance=chance)
 
 
 def failure(kind: type[ProviderError], **rest: object) -> ProviderError:
