@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.waiting import RECHECK_S, pause
+from shared.clock import now_ms
+from shared.database import Row
 from shared.errors import Gone, NotFound
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import FINAL, JobState
@@ -71,7 +73,7 @@ async def job_reply(
     tag = etag(body)
     headers = {**(headers or {}), "ETag": tag, "Vary": "Prefer, Authorization"}
     if not is_final(full):
-        headers["Retry-After"] = str(retry_after_s(place))
+        headers["Retry-After"] = str(retry_after_s(full.job, place))
     if status == OK and request.method in {"GET", "HEAD"} and _has(request, tag):
         return Response(status_code=NOT_MODIFIED, headers=headers)
     body["queue"] = place and {"position": place.position, "eta_s": place.eta_s}
@@ -83,11 +85,12 @@ def etag(body: dict[str, Any]) -> str:
     return f'W/"{blake2b(orjson.dumps(body), digest_size=12).hexdigest()}"'
 
 
-def retry_after_s(place: Place | None) -> int:
+def retry_after_s(job: Row, place: Place | None) -> int:
     """Return when polling again makes sense, within the range that every client honours."""
-    if place is None or place.eta_s is None:
-        return SOONEST_S
-    return max(SOONEST_S, min(LATEST_S, round(place.eta_s)))
+    seconds = place.eta_s or 0 if place is not None else 0
+    if job["not_before"] is not None:
+        seconds = max(seconds, (job["not_before"] - now_ms()) / 1000)
+    return max(SOONEST_S, min(LATEST_S, round(seconds)))
 
 
 def _has(request: Request, tag: str) -> bool:

@@ -38,6 +38,7 @@ from shared.jobs.view import public_job
 from shared.resources import Resources
 
 MAX_LOOKUP_BYTES = 128 * 1024
+BAD_REQUEST = 400
 
 
 async def create(request: Request) -> Response:
@@ -122,8 +123,10 @@ async def result(request: Request) -> Response:
             code=f"job_{state}",
             extra={"reason": full.job["reason"], "job_error": error or None},
         )
-    body = await result_bytes(full, resources)
-    return Response(body, full.result["status_code"], media_type="application/json")
+    body, status = await result_bytes(full, resources), full.result["status_code"]
+    # It is stored: a client that repeats 429 or 503 by itself would get the same for ever.
+    headers = {"x-should-retry": "false"} if status >= BAD_REQUEST else {}
+    return Response(body, status, headers, "application/json")
 
 
 _ENDED = {

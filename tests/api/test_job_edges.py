@@ -1,9 +1,12 @@
 """`/v1/jobs` at its edges: misspelt queries, other methods, conditional requests, odd inputs."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from shared.jobs.claims import Result
+from shared.jobs.transitions import JobState
 from tests.api.conftest import Api
 
 
@@ -86,6 +89,32 @@ async def test_a_tag_is_compared_weakly_and_only_when_reading(api: Api) -> None:
 
     assert read == [304, 304, 304, 304, 200, 200]
     assert (written.status_code, written.json()["id"]) == (200, job_id)
+
+
+async def test_a_stored_refusal_is_not_to_be_asked_for_again(api: Api) -> None:
+    refused, good = await api.submitted(), await api.submitted()
+    await api.complete(refused, Result(429, b'{"error":{}}'), state=JobState.FAILED)
+    await api.complete(good, Result(200, b"{}"))
+
+    theirs = await api.client.get(f"/v1/jobs/{refused}/result")
+    plain = await api.client.get(f"/v1/jobs/{good}/result")
+
+    assert (theirs.status_code, theirs.headers["x-should-retry"]) == (429, "false")
+    assert theirs.headers["content-type"] == "application/json"
+    assert "x-should-retry" not in plain.headers
+
+
+@pytest.mark.parametrize(("ahead_s", "told"), [(30, range(29, 31)), (3600, range(60, 61))])
+async def test_a_scheduled_job_is_polled_when_its_time_comes(
+    api: Api, ahead_s: int, told: range
+) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=ahead_s)
+    job_id = await api.submitted(scheduled_at=moment.isoformat())
+
+    answer = await api.client.get(f"/v1/jobs/{job_id}")
+
+    assert answer.json()["status"] == "scheduled"
+    assert int(answer.headers["retry-after"]) in told
 
 
 @pytest.mark.parametrize(
