@@ -8,6 +8,7 @@ import pytest
 
 from tests.fakes.upstream_client import rule
 from tests.faults import oracle
+from tests.faults.client import COMPLETED
 from tests.faults.polling import until
 from tests.faults.service import Service
 
@@ -91,6 +92,12 @@ def test_on_unknown_fail_forbids_a_second_call(service: Service) -> None:
 
     assert [len(case.calls) for case in cases] == [1, 1]
     assert {case.job["reason"] for case in cases if case.job} == {"unknown_outcome"}
+    # Its owner may decide otherwise later: that is a new generation.
+    for job in service.client.accepted:
+        assert service.client.call("POST", f"/v1/jobs/{job.id}/retry").status == 202
+        job.ends = COMPLETED
+    cases = oracle.settle(service)
+    assert {case.job["generation"] for case in cases if case.job} == {2}
 
 
 def test_worker_dies_in_the_middle_of_a_stream(service: Service) -> None:
@@ -168,10 +175,13 @@ def test_scheduler_dies_between_relay_and_removal(service: Service) -> None:
     service.scheduler.kill()
     service.redis.stop()
     service.client.submit_many(JOBS)
+    # The API may still be trying to send them itself; here the relay has to.
+    service.api.kill()
     service.redis.start()
     service.scheduler.start(FAILPOINT="after_outbox")
     service.scheduler.wait_until_killed()
     service.scheduler.start()
+    service.api.start()
 
     cases = oracle.settle(service)
 
