@@ -33,13 +33,13 @@ def test_a_frozen_worker_writes_nothing_when_it_thaws(service: Service) -> None:
     service.upstream.release(1)
     service.worker.signal(signal.SIGCONT)
 
-    until(lambda: _attempt(service, job.id, 1)["late"], "the late answer's cost is on record")
+    until(lambda: _attempt(service, job.id, 1)["status"] == "ok", "its cost is on record")
 
-    first = _attempt(service, job.id, 1)
-    assert (first["status"], first["possibly_billed"]) == ("ok", False)
     (row,) = service.sql.rows("SELECT * FROM job WHERE id = ?", job.id)
     assert (row["state"], row["claim_number"]) == ("running", 2), "a late writer changed the job"
     assert not service.sql.rows("SELECT 1 FROM job_result WHERE job_id = ?", job.id)
+    first = _attempt(service, job.id, 1)
+    assert (first["late"], first["possibly_billed"]) == (True, False)
     service.upstream.release()
     (case,) = oracle.settle(service)
     answer = service.client.get(job.id)["result"]["body"]
@@ -154,6 +154,23 @@ def test_the_standby_takes_over_from_a_dead_leader(service: Service) -> None:
     until(lambda: _leader(service) != leader, "another one leads", within_s=10)
 
     oracle.settle(service)
+
+
+def test_a_frozen_leader_does_no_harm_when_it_thaws(service: Service) -> None:
+    leader = until(lambda: _leader(service), "one leads")
+    service.standby.start()
+    service.scheduler.signal(signal.SIGSTOP)
+    until(lambda: _leader(service) != leader, "another one leads", within_s=10)
+    service.upstream.script(rule("gate", times=8))
+    service.client.submit_many(8)
+    service.upstream.wait(lambda seen: seen["gated"] == 8)
+    service.crash_worker()
+    service.scheduler.signal(signal.SIGCONT)
+    service.worker.start()
+
+    cases = oracle.settle(service)
+
+    assert {case.job["crashes"] for case in cases if case.job} == {1}
 
 
 def _states(service: Service) -> list[str]:

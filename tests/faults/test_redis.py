@@ -1,5 +1,6 @@
 """Redis away, emptied, restarted, or losing replies: time is lost, never work (scenarios 18–20, 24, 26)."""
 
+import shutil
 import time
 from collections.abc import Iterator
 
@@ -77,7 +78,8 @@ def test_settlements_reach_redis_exactly_once(service: Service) -> None:
     assert after[1] - before[1] == pytest.approx(refilled - used, abs=1)
 
 
-def test_redis_forgets_everything(service: Service) -> None:
+@pytest.mark.parametrize("how", ["flush", "restart"])
+def test_redis_forgets_everything(service: Service, how: str) -> None:
     # Leases come back with a sweep or a renewal; until then many a waiting job is looked at again.
     service.scheduler.stop()
     service.scheduler.start(SWEEP_S="1.5")
@@ -86,8 +88,7 @@ def test_redis_forgets_everything(service: Service) -> None:
     service.upstream.script(rule("gate"))
     service.client.submit_many(12, "narrow")
     service.upstream.wait(lambda seen: seen["gated"] == 4)
-    with service.redis_client() as client:
-        client.flushall()
+    _lose_data(service, how)
 
     stays(lambda: len(_calls(service)) == 4, "no burst above the limit", for_s=2.5)
 
@@ -97,12 +98,13 @@ def test_redis_forgets_everything(service: Service) -> None:
     assert most_at_once([call for case in cases for call in case.calls]) <= 4
 
 
-def test_wakeups_and_buckets_are_lost(service: Service) -> None:
+@pytest.mark.parametrize("how", ["flush", "restart"])
+def test_wakeups_and_buckets_are_lost(service: Service, how: str) -> None:
     service.worker.kill()
     service.client.submit_many(12, "paced")
     with service.redis_client() as client:
         until(lambda: client.llen("dramatiq:standard"), "the wake-ups are in Redis")
-        client.flushall()
+    _lose_data(service, how)
     service.worker.start()
 
     cases = oracle.settle(service)
@@ -149,6 +151,17 @@ def test_replies_of_the_limiter_are_lost(service: Service, lossy: LossyProxy) ->
     assert lossy.lost >= 4
     assert [len(case.calls) for case in cases] == [1] * 5
     until(lambda: _leases(service, "single") == 0, "no slot was taken twice")
+
+
+def _lose_data(service: Service, how: str) -> None:
+    if how == "flush":
+        with service.redis_client() as client:
+            client.flushall()
+    else:
+        service.redis.kill()
+        for kept in service.redis.folder.glob("appendonly*"):  # a folder since Redis 7
+            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
+        service.redis.start()
 
 
 def _calls(service: Service) -> list[object]:
