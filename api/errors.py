@@ -137,7 +137,7 @@ _RULES = {
     "model_type": "must be an object",
     "list_type": "must be an array",
     "string_type": "must be a string",
-    "string_too_short": "must have at least {min_length} characters",
+    "string_too_short": "must have a length of at least {min_length}",
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must have a length of at least {min_length}",
     "too_long": "must have a length of at most {max_length}",
