@@ -1,0 +1,123 @@
+"""docs/configuration.md says what the code takes: no setting, field, vendor or option more or less."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from shared.providers.registry import SANDBOX, VENDORS, build_provider, known_vendors
+from shared.providers.sandbox_options import READERS, SandboxOptions, for_model, read_options
+from shared.providers.transport import Http
+from shared.routing.catalog import load_catalog
+from shared.routing.model import DEFAULT_CONCURRENCY, Deployment
+from shared.settings import Settings
+
+TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+EXAMPLES = [tomllib.loads(each) for each in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)]
+INTERNAL = {"provider_keys"}
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Return the cells of every table below a heading of the second order."""
+    part = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def table(heading: str, first: str) -> dict[str, str]:
+    """Return the second column by the names of the first, of the table whose head begins so."""
+    found, inside = dict[str, str](), False
+    for cells in rows(heading):
+        is_head = not cells[0].startswith("`")
+        inside = cells[0] == first if is_head else inside
+        if inside and not is_head:
+            found[cells[0].strip("`")] = cells[1].strip("`")
+    return found
+
+
+def test_every_setting_is_there_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [each for each in rows("Settings") if each[0].startswith("`PENSTOCK_")]
+    written = {name.strip("`"): default.strip("`") for name, default, *_ in cells}
+    fields = {name: field for name, field in Settings.model_fields.items() if name not in INTERNAL}
+
+    assert set(written) == {f"PENSTOCK_{name.upper()}" for name in fields}
+    assert len(cells) == len(written)
+    for name, field in fields.items():
+        default = written[f"PENSTOCK_{name.upper()}"]
+        if default == "–":
+            assert not field.default, name
+            continue
+        monkeypatch.setenv(f"PENSTOCK_{name.upper()}", default)
+        assert getattr(Settings(), name) == getattr(Settings(**{name: field.default}), name), name
+
+
+def test_every_field_of_a_deployment_and_of_a_route_is_there() -> None:
+    documented = table("penstock.toml", "deployment")
+
+    assert set(documented) == {*Deployment.__dataclass_fields__}
+    assert documented["concurrency"] == str(DEFAULT_CONCURRENCY)
+    assert set(table("penstock.toml", "route")) == {"model", "strategy", "deployments"}
+
+
+def test_every_vendor_is_there_with_its_address() -> None:
+    cells = {each[0].strip("`"): each[1:] for each in rows("Vendors") if each[0] != "`provider`"}
+
+    assert list(cells) == list(known_vendors())
+    for name, (address, key) in cells.items():
+        if name == SANDBOX:
+            continue
+        vendor = VENDORS[name]
+        assert (key == "needed") == vendor.needs_key
+        assert address.strip("`") == vendor.base_url or (
+            vendor.base_url is None and address.startswith("yours")
+        )
+
+
+def test_every_option_of_the_sandbox_does_what_the_name_does() -> None:
+    cells = [each for each in rows("The sandbox") if each[0] != "in the name"]
+    seen = set()
+    for names, option, _ in cells:
+        given = tomllib.loads(option.strip("`"))
+        seen |= set(given)
+        first = names.split(", ")[0].strip("`")
+        assert for_model(SandboxOptions(), first) == read_options(given)
+
+    assert seen == set(READERS)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+async def test_the_examples_can_be_used_as_they_stand(
+    example: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_KEY_A", "OPENAI_KEY_B"):
+        monkeypatch.setenv(name, f"the key {name}")
+
+    lanes = load_catalog(example, {}).lanes()  # type: ignore[arg-type]
+
+    http = Http(httpx.AsyncHTTPTransport())
+    for target in lanes.values():
+        deployment = target.deployment
+        build_provider(
+            deployment.provider,
+            http=http,
+            base_url=deployment.base_url,
+            api_key=target.api_key,
+            options=deployment.options,
+        )
+    await http.aclose()
+    assert lanes
+
+
+def test_a_providers_variable_makes_its_models_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = table("Models without a file", "variable")
+    for variable in variables:
+        monkeypatch.setenv(variable, "a key")
+    keys: dict[str, SecretStr] = Settings().provider_keys
+
+    for models in variables.values():
+        vendor = models.partition("/")[0]
+        assert vendor in VENDORS
+        assert load_catalog({}, keys).resolve(f"{vendor}/some-model").deployments[0].keys
