@@ -45,14 +45,14 @@ MUTATIONS = (
         "shared/outbox.py",
         "    promises = []\n",
         "    return [Promise(0, wakeup) for wakeup in wakeups]\n    promises = []\n",
-        "test_redis_down_during_submit",
+        "test_wakeups_outlive_the_api",
     ),
     Mutation(
         "outbox: nobody relays it",
         "workers/scheduler/leader.py",
         '        Duty("relay", settings.sweep_s, desk.relay_outbox),\n',
         "",
-        "test_redis_down_during_submit",
+        "test_wakeups_outlive_the_api",
     ),
     Mutation(
         "settle: never sent",

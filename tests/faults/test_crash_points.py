@@ -182,6 +182,7 @@ def test_scheduler_dies_between_relay_and_removal(service: Service) -> None:
     service.scheduler.wait_until_killed()
     service.scheduler.start()
     service.api.start()
+    service.await_api()
 
     cases = oracle.settle(service)
 

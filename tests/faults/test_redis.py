@@ -34,6 +34,19 @@ def test_redis_down_during_submit(service: Service) -> None:
     assert [len(case.calls) for case in cases] == [1] * len(jobs)
 
 
+def test_wakeups_outlive_the_api_that_promised_them(service: Service) -> None:
+    service.scheduler.stop()
+    service.scheduler.start(WAKEUP_S=NEVER)
+    service.redis.kill()
+    service.client.submit_many(10)
+    service.api.kill()
+    service.redis.start()
+    service.api.start()
+    service.await_api()
+
+    oracle.settle(service, within_s=20)
+
+
 def test_redis_down_while_calls_run(service: Service) -> None:
     service.upstream.script(rule("gate"))
     service.client.submit_many(10, "narrow")
