@@ -1,6 +1,6 @@
 """The operator's deployments and routes, from the TOML file and the providers' key variables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
@@ -9,7 +9,7 @@ from shared.errors import NotFound
 from shared.routing.model import DEFAULT_CONCURRENCY, Deployment, Price, Route, Target, targets
 from shared.settings import read_key
 
-Strategy = Literal["priority", "weighted", "round_robin", "least_busy", "latency", "cost"]
+Strategy = Literal["priority"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -120,14 +120,14 @@ def load_catalog(
         ValueError: a row is wrong; the message names the field and what it may be.
     """
     try:
-        file = _File.model_validate(
-            {k: config[k] for k in ("deployments", "routes") if k in config}
-        )
+        file = _File.model_validate(dict(config))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         message = f"the configuration is wrong at {where}: {first['msg']}"
         raise ValueError(message) from error
+    _refuse_twice("deployment", [row.name for row in file.deployments])
+    _refuse_twice("route", [row.model for row in file.routes])
     deployments = {row.name: row.build() for row in file.deployments}
     routes = {}
     for row in file.routes:
@@ -139,3 +139,10 @@ def load_catalog(
                 raise ValueError(message)
         routes[row.model] = Route(row.model, tuple(deployments[name] for name in row.deployments))
     return Catalog(deployments, routes, provider_keys)
+
+
+def _refuse_twice(what: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"the configuration has more than one {what} called {', '.join(twice)}"
+        raise ValueError(message)

@@ -13,6 +13,7 @@ from structlog.typing import Processor
 # At their lower levels these tell what they were handed: statements, addresses, bodies. Uvicorn's
 # access log has whole query strings; ours has the template of the path.
 NOISY = (
+    "alembic",
     "httpx",
     "httpcore",
     "aiosqlite",

@@ -39,6 +39,7 @@ async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission
 
     Raises:
         MustWait: none has room.
+        NotConfigured: a deployment cannot be called as the operator wrote it.
     """
     began = monotonic()
     job = hold.job
@@ -47,6 +48,8 @@ async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission
     denials: list[tuple[Denied, Target]] = []
     for target in targets(resources.catalog.resolve(job.model)):
         hold.lane = target.lane_key
+        # A deployment that cannot be called as it is written says so before anything is reserved.
+        resources.providers.get(target)
         answer = await resources.limiter.acquire(
             lane_of(target),
             f"{job.id}:{job.claim_number}:{number}",

@@ -10,6 +10,7 @@ from shared.errors import NotFound
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
+from shared.providers.registry import NotConfigured
 from workers.attempt import check, finish
 from workers.attempt.admit import MustWait
 from workers.attempt.call import ClaimLost, call
@@ -55,6 +56,9 @@ def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
         # The operator took the model away since the submit.
         gone = Unworkable(Reason.REJECTED, error.code, error.detail)
         return finish.unworkable(hold, gone)
+    if isinstance(error, NotConfigured):
+        wrong = Unworkable(Reason.REJECTED, "deployment_not_configured", str(error))
+        return finish.unworkable(hold, wrong)
     if isinstance(error, (*UNAVAILABLE, ExtractorUnavailable)):
         log.warning("attempt.part_unavailable", error=str(error))
         return finish.waits(hold, Reason.BACKOFF, PART_DELAY_MS, lane=None)
