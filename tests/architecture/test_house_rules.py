@@ -72,7 +72,11 @@ ALLOWED = [
     (rules.stray_sql, "shared/jobs/claim_store.py", "from sqlalchemy import select\n"),
     (rules.stray_sql, "shared/jobs/model.py", "from sqlalchemy import text\n"),
     (rules.stray_sql, "api/jobs.py", "from sqlalchemy import RowMapping\nx.update(y)\n"),
-    (rules.private_places, "docs/a.md", "see docs/framework/main.py and <https://example.org/a/b>\n"),
+    (
+        rules.private_places,
+        "docs/a.md",
+        "see docs/framework/main.py and <https://example.org/a/b>\n",
+    ),
     (rules.speaking_packages, "shared/__init__.py", ""),
 ]
 
