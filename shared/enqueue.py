@@ -22,12 +22,14 @@ class QueueName(StrEnum):
     INTERACTIVE = "interactive"
     STANDARD = "standard"
     BULK = "bulk"
+    WEBHOOKS = "webhooks"
 
 
 class ActorName(StrEnum):
     """Every actor that may be named in a message."""
 
     RUN_JOBS = "run_jobs"
+    DELIVER_WEBHOOKS = "deliver_webhooks"
 
 
 @dataclass(frozen=True, slots=True)

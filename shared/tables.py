@@ -3,11 +3,13 @@
 from sqlmodel import SQLModel
 
 from shared.auth import model as auth
+from shared.events import model as events
 from shared.files import model as files
 from shared.jobs import model as jobs
 from shared.outbox import OutboxMessage
 from shared.processes import model as processes
+from shared.webhooks import model as webhooks
 
-__all__ = ["OutboxMessage", "auth", "files", "jobs", "metadata", "processes"]
+__all__ = ["OutboxMessage", "auth", "events", "files", "jobs", "metadata", "processes", "webhooks"]
 
 metadata = SQLModel.metadata

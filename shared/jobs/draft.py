@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pydantic import JsonValue
+
 from shared.jobs.transitions import Priority
 
 
@@ -48,3 +50,4 @@ class JobDraft:
     custom_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     idempotency: IdempotencyClaim | None = None
+    webhook: dict[str, JsonValue] | None = None

@@ -41,7 +41,7 @@ class Job(SQLModel, table=True):
     `claim_number` grows with each claim and is, together with `owner`, the fence.
     `failures` counts the attempts that consumed the budget, `waits` the back-offs in a row,
     `crashes` the deaths of a worker that held the job. `wakeup_at` is when a message was
-    last promised for it; NULL means that one is due.
+    last promised for it; NULL means that one is due. `webhook` is `{"url", "events"}`.
     """
 
     id: str = Field(primary_key=True)
@@ -81,6 +81,7 @@ class Job(SQLModel, table=True):
     custom_id: str | None = None
     batch_id: str | None = None
     tags: dict[str, str] = Field(default_factory=dict, sa_column=Column("metadata", Json))
+    webhook: dict[str, JsonValue] | None = Field(default=None, sa_type=Json)
 
     __table_args__ = (
         # Partial indexes: the finished millions cost the engine's queries nothing.

@@ -1,0 +1,57 @@
+"""What happened to a job, as clients and webhook receivers see it; pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from shared.clock import rfc3339
+
+
+class EventType(StrEnum):
+    """The changes of a job's public status, each of which is an event."""
+
+    SCHEDULED = "job.scheduled"
+    QUEUED = "job.queued"
+    STARTED = "job.started"
+    WAITING = "job.waiting"
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+    CANCELLED = "job.cancelled"
+    EXPIRED = "job.expired"
+
+
+FINAL_EVENTS = (
+    EventType.COMPLETED,
+    EventType.FAILED,
+    EventType.CANCELLED,
+    EventType.EXPIRED,
+)
+"""After one of these a job has no further event, unless it is retried."""
+_FINAL = frozenset(each.value for each in FINAL_EVENTS)
+
+
+def is_final_event(event_type: str) -> bool:
+    """Tell whether the event is the end of its job."""
+    return event_type in _FINAL
+
+
+def event_id(job_id: str, number: int) -> str:
+    """Name the event that a job's change of this number is; the same wherever it is told."""
+    return f"evt_{job_id.removeprefix('job_')}_{number}"
+
+
+def envelope(
+    event_type: str, identity: str, created_at: int, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the public event: Standard Webhooks' members and OpenAI's in one body.
+
+    `created_at` is in milliseconds; the event shows it in seconds and as RFC 3339.
+    """
+    return {
+        "id": identity,
+        "object": "event",
+        "type": event_type,
+        "created_at": created_at // 1000,
+        "timestamp": rfc3339(created_at),
+        "data": data,
+    }
