@@ -1,0 +1,18 @@
+-- Appends entries to the streams of their jobs, and tells who listens.
+-- KEYS: a stream for each entry. ARGV: how many entries a stream keeps at most, how long it is
+-- kept in ms, then for each entry its id, whether it is the last (`1` or `0`), and its chunks.
+-- Returns how many were refused because the stream is past them: a late writer, or a repetition.
+local most, keep_ms = ARGV[1], ARGV[2]
+local refused = 0
+for i, stream in ipairs(KEYS) do
+  local id, last, chunks = ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
+  local added = redis.pcall('XADD', stream, 'MAXLEN', '~', most, id, 'l', last, 'c', chunks)
+  if type(added) == 'table' and added.err then
+    if not string.find(added.err, 'equal or smaller', 1, true) then return added end
+    refused = refused + 1
+  else
+    redis.call('PEXPIRE', stream, keep_ms)
+    redis.call('PUBLISH', stream, id .. ' ' .. last .. ' ' .. chunks)
+  end
+end
+return refused
