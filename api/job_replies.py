@@ -9,7 +9,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.waiting import RECHECK_S, pause
+from api.waiting import RECHECK_S, until_ended
 from shared.clock import now_ms
 from shared.database import Row
 from shared.errors import Gone, NotFound
@@ -54,10 +54,11 @@ async def load_when_ended(request: Request, tenant_id: str, job_id: str, wait_s:
     waiting = request.state.waiting
     clock = asyncio.get_running_loop().time
     deadline = clock() + wait_s
-    with waiting.watch(job_id) as ended:
+    with waiting.watch(job_id) as watch:
         full = await load(request, tenant_id, job_id)
         while not is_final(full) and not waiting.closing and (left := deadline - clock()) > 0:
-            await pause(ended, min(left, RECHECK_S))
+            # Once it has begun there is nothing to look at before its end.
+            await until_ended(watch, min(left, RECHECK_S))
             full = await load(request, tenant_id, job_id)
     return full
 

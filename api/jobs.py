@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.body import read_model
+from api.cancelling import cancel_job
 from api.drafts import draft_job
 from api.job_filters import read_filters
 from api.job_replies import (
@@ -27,7 +28,6 @@ from api.pagination import find_page, list_page
 from api.prefer import LONGEST_WAIT_S, preference
 from shared.auth.permissions import Permission
 from shared.errors import BadRequest, Conflict, PenstockError
-from shared.events.notices import Channel, notify
 from shared.failpoints import failpoint
 from shared.jobs import change_store, store
 from shared.jobs.draft import Endpoint, JobDraft
@@ -194,13 +194,7 @@ async def cancel(request: Request) -> Response:
     resources: Resources = request.state.resources
     job_id = request.path_params["job_id"]
     await load(request, who.tenant_id, job_id)
-    async with resources.database.transaction() as db:
-        state = await change_store.cancel(db, who.tenant_id, job_id)
-    if state is JobState.RUNNING:
-        await notify(resources.redis, Channel.CANCEL, [job_id])
-    elif state is JobState.CANCELLED:
-        request.state.metrics.cancelled()
-        await notify(resources.redis, Channel.ENDED, [job_id])
+    await cancel_job(resources, request.state.metrics, who.tenant_id, job_id)
     full = await load(request, who.tenant_id, job_id)
     return await job_reply(request, full, status=OK if is_final(full) else ACCEPTED)
 
@@ -214,7 +208,9 @@ async def retry(request: Request) -> Response:
     lifetime_ms = round(resources.settings.default_lifetime_s * 1000)
     async with resources.database.transaction() as db:
         opened = await change_store.retry(db, who.tenant_id, job_id, lifetime_ms=lifetime_ms)
-    if not opened:
+        if opened is not None:
+            await resources.announcer.announce(db, [opened])
+    if opened is None:
         detail = (
             f"The job is {full.job['state']}: only a job that failed, expired or was cancelled can"
             " be retried."

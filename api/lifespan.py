@@ -40,7 +40,9 @@ def lifespan(
     @asynccontextmanager
     async def run(_app: Starlette) -> AsyncIterator[State]:
         async with open_resources(settings) as resources:
-            submitter = Submitter(resources.database, resources.publisher, settings)
+            submitter = Submitter(
+                resources.database, resources.publisher, resources.announcer, settings
+            )
             waiting = Waiting(resources.redis)
             keyring = Keyring(resources.database, resources.secret_key)
             waiting.start()

@@ -12,6 +12,7 @@ from shared.database import Database
 from shared.enqueue import Enqueuer
 from shared.files.blobs import BlobStore
 from shared.garbage import collect_less_often
+from shared.jobs.announcer import Announcer
 from shared.publisher import Publisher
 from shared.routing.catalog import Catalog, load_catalog
 from shared.settings import Settings, read_config_file
@@ -26,6 +27,7 @@ class Resources:
     redis: Redis
     enqueuer: Enqueuer
     publisher: Publisher
+    announcer: Announcer
     blobs: BlobStore
     catalog: Catalog
     secret_key: bytes
@@ -40,6 +42,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     enqueuer = Enqueuer(settings.redis_url)
     publisher = Publisher(database, enqueuer)
     publisher.start()
+    announcer = Announcer(redis, publisher)
     collect_less_often()
     try:
         yield Resources(
@@ -48,11 +51,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             redis=redis,
             enqueuer=enqueuer,
             publisher=publisher,
+            announcer=announcer,
             blobs=BlobStore(settings.data_dir / "blobs"),
             catalog=load_catalog(read_config_file(settings.config), settings.provider_keys),
             secret_key=secret_key(settings),
         )
     finally:
+        await announcer.close()
         await publisher.close()
         await enqueuer.close()
         await redis.aclose()

@@ -1,20 +1,19 @@
 """All that a worker writes, in order and in groups: attempt rows before the sends, ends after them."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import Database, on_commit
-from shared.events.notices import Channel, notify
 from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
 from shared.jobs import claim_store
+from shared.jobs.announcer import Announcer
+from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
-from shared.jobs.transitions import FINAL, JobState, Reason
+from shared.jobs.transitions import JobState, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
@@ -29,18 +28,17 @@ class Journal:
     def __init__(
         self,
         database: Database,
-        redis: Redis,
+        announcer: Announcer,
         *,
         owner: str,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._owner = owner
-        self._redis = redis
+        self._announcer = announcer
         self._metrics = metrics or WorkerMetrics()
         self._group: GroupCommit[Entry, Standing] = GroupCommit(
             database, self._write, linger_s=0.01, patience_s=PATIENCE_S
         )
-        self._notices: set[asyncio.Task[None]] = set()
 
     async def start(self, start: AttemptStart) -> Standing:
         """Write an attempt row, unless the claim is lost or the job cancelled: then do not send."""
@@ -53,7 +51,6 @@ class Journal:
     async def close(self) -> None:
         """Write what is pending."""
         await self._group.close()
-        await asyncio.gather(*self._notices)
 
     async def _write(self, db: AsyncConnection, entries: Sequence[Entry]) -> Sequence[Standing]:
         self._metrics.written(len(entries))
@@ -66,16 +63,23 @@ class Journal:
             mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
             await claim_store.end_attempts(db, ends, held)
             await claim_store.end_claims(db, mine)
-            finals = [end.job.id for end in mine if end.state in FINAL]
-            on_commit(db, partial(self._ended, finals))
+            await self._announcer.announce(db, [_change(end) for end in mine])
+            on_commit(db, partial(failpoint, "after_result_commit"))
             failpoint("before_result_commit")
         return [held.get(entry.job.claim, Standing.LOST) for entry in entries]
 
-    def _ended(self, ids: Sequence[str]) -> None:
-        failpoint("after_result_commit")
-        task = asyncio.create_task(notify(self._redis, Channel.ENDED, ids))
-        self._notices.add(task)
-        task.add_done_callback(self._notices.discard)
+
+def _change(end: ClaimEnd) -> Change:
+    # The fence held: since the claim nobody else has changed the job.
+    return Change(
+        job_id=end.job.id,
+        tenant_id=end.job.tenant_id,
+        number=end.job.version + 1,
+        state=end.state,
+        reason=end.reason,
+        waits=end.state == JobState.QUEUED,
+        webhook=end.job.webhook,
+    )
 
 
 def _obeying(end: ClaimEnd, standing: Standing) -> ClaimEnd:

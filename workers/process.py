@@ -94,7 +94,9 @@ class WorkerProcess(Middleware):
         resources = await self._stack.enter_async_context(open_worker_resources(self._settings))
         runner = Runner(resources)
         listener = Listener(
-            resources.shared.redis, Channel.CANCEL, lambda ids: runner.stop(ids, Stop.CANCELLED)
+            resources.shared.redis,
+            [Channel.CANCEL],
+            lambda _channel, ids: runner.stop(ids.decode().split(), Stop.CANCELLED),
         )
         signs = LifeSigns(resources, lambda: self._life(resources, runner, broker))
         runner.start()

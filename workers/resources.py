@@ -79,7 +79,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
     owner = f"worker-{uuid.uuid4().hex}"
     async with open_resources(settings) as shared:
         metrics = WorkerMetrics()
-        journal = Journal(shared.database, shared.redis, owner=owner, metrics=metrics)
+        journal = Journal(shared.database, shared.announcer, owner=owner, metrics=metrics)
         providers = ProviderPool(settings)
         extractor = Extractor(
             limits=Limits(

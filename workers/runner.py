@@ -10,9 +10,10 @@ import structlog
 from shared.database import UNAVAILABLE
 from shared.failpoints import failpoint
 from shared.jobs import claim_store
+from shared.jobs.changes import Change
 from shared.jobs.claims import ClaimedJob, ClaimEnd
 from shared.jobs.lanes import slot_ttl_s
-from shared.jobs.transitions import FINAL
+from shared.jobs.transitions import FINAL, JobState
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
 from workers.resources import WorkerResources
@@ -129,19 +130,24 @@ class Runner:
     async def _claim(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
         while not self.draining:
             try:
-                async with self._resources.database.transaction() as db:
-                    return await claim_store.claim(
-                        db,
-                        ids,
-                        owner=self._resources.owner,
-                        lease_ms=self._lease_ms,
-                        most_crashes=most_crashes,
-                    )
+                return await self._take_over(ids, most_crashes)
             except UNAVAILABLE as error:
                 # The thread that asked waits with us, and so the broker feels it.
                 log.warning("runner.claim_failed", jobs=len(ids), error=str(error))
                 await asyncio.sleep(CLAIM_RETRY_S)
         return []
+
+    async def _take_over(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
+        async with self._resources.database.transaction() as db:
+            jobs = await claim_store.claim(
+                db,
+                ids,
+                owner=self._resources.owner,
+                lease_ms=self._lease_ms,
+                most_crashes=most_crashes,
+            )
+            await self._resources.shared.announcer.announce(db, [_started(job) for job in jobs])
+        return jobs
 
     def _start(self, job: ClaimedJob) -> asyncio.Task[None]:
         # One that was taken from us may come back to us before we have noticed.
@@ -205,3 +211,7 @@ class Runner:
         limiter = self._resources.limiter
         held = [hold.reservation for hold, _ in self._holds.values() if hold.reservation]
         await limiter.renew(held, lease_ttl_s=slot_ttl_s(self._resources.settings))
+
+
+def _started(job: ClaimedJob) -> Change:
+    return Change(job.id, job.tenant_id, job.version, JobState.RUNNING, webhook=job.webhook)

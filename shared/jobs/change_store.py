@@ -6,18 +6,34 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import now_ms
+from shared.database import fetch, now_ms
+from shared.events import store as event_store
+from shared.jobs.changes import Change, change_of
 from shared.jobs.model import Job, JobRequest, JobResult
 from shared.jobs.transitions import FINAL, JobState, Reason, may_follow, sources
+from shared.webhooks import fanout_store
 
 _CANCELLED = {"code": "cancelled", "message": "The job was cancelled by its owner."}
 
 
-async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState | None:
+_CHANGED = (
+    col(Job.id),
+    col(Job.tenant_id),
+    col(Job.version),
+    col(Job.state),
+    col(Job.reason),
+    col(Job.not_before),
+    col(Job.webhook),
+)
+
+
+async def cancel(
+    db: AsyncConnection, tenant_id: str, job_id: str
+) -> tuple[JobState | None, Change | None]:
     """Cancel a waiting job at once, ask a running one to stop.
 
     Returns the state that it is in now: `cancelled`, `running` (asked), or the final state
-    that came first; None when the tenant has no such job.
+    that came first; None when the tenant has no such job. With it the change, if this made one.
     """
     mine = (col(Job.id) == job_id, col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None))
     look = select(col(Job.state)).where(*mine)
@@ -27,10 +43,10 @@ async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState |
     found = (await db.execute(look)).scalar_one_or_none()
     state = None if found is None else JobState(found)
     if state is None or not may_follow(state, JobState.CANCELLED):
-        return state
+        return state, None
     if state is JobState.RUNNING:
         await db.execute(update(Job).where(*mine).values(cancel_requested=True))
-        return state
+        return state, None
     at_once = (
         update(Job)
         .where(*mine)
@@ -42,13 +58,16 @@ async def cancel(db: AsyncConnection, tenant_id: str, job_id: str) -> JobState |
             finished_at=now_ms(),
             version=Job.version + 1,
         )
+        .returning(*_CHANGED)
     )
-    await db.execute(at_once)
-    return JobState.CANCELLED
+    rows = await fetch(db, at_once)
+    return JobState.CANCELLED, change_of(rows[0])
 
 
-async def retry(db: AsyncConnection, tenant_id: str, job_id: str, *, lifetime_ms: int) -> bool:
-    """Open a new generation of a job that did not complete; False when its state forbids it.
+async def retry(
+    db: AsyncConnection, tenant_id: str, job_id: str, *, lifetime_ms: int
+) -> Change | None:
+    """Open a new generation of a job that did not complete; None when its state forbids it.
 
     The scheduler wakes it at its next tick.
     """
@@ -77,8 +96,10 @@ async def retry(db: AsyncConnection, tenant_id: str, job_id: str, *, lifetime_ms
             wakeup_at=None,
             version=Job.version + 1,
         )
+        .returning(*_CHANGED)
     )
-    return bool((await db.execute(again)).rowcount)
+    rows = await fetch(db, again)
+    return change_of(rows[0]) if rows else None
 
 
 async def erase(db: AsyncConnection, tenant_id: str, job_id: str) -> Sequence[str] | None:
@@ -104,4 +125,6 @@ async def erase(db: AsyncConnection, tenant_id: str, job_id: str) -> Sequence[st
     blobs = list((await db.execute(gone)).scalars())
     gone_too = delete(result).where(col(result.job_id) == job_id).returning(col(result.blob))
     blobs += (await db.execute(gone_too)).scalars()
+    await event_store.forget(db, [job_id])
+    await fanout_store.forget(db, [job_id])
     return [key for key in blobs if key is not None]

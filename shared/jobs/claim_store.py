@@ -68,6 +68,8 @@ _CLAIMED = (
     col(Job.scheduled_at),
     col(Job.complete_by),
     col(Job.error),
+    col(Job.version),
+    col(Job.webhook),
 )
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _READY = (

@@ -1,6 +1,6 @@
 """What a worker holds and how it lets go: the values that pass between the engine and its SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,7 +20,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job in a worker's hands, with all that its attempt needs."""
+    """A job in a worker's hands, with all that its attempt needs.
+
+    `version` is the job's after the claim: the number of the event that tells of it.
+    """
 
     id: str
     tenant_id: str
@@ -40,13 +43,14 @@ class ClaimedJob:
     error: dict[str, JsonValue] | None
     body: bytes | None
     blob: str | None
+    version: int = 1
+    webhook: Mapping[str, JsonValue] | None = None
+    scheduled_at: int | None = None
 
     @property
     def claim(self) -> tuple[str, int]:
         """Name this claim of the job, and no earlier or later one."""
         return self.id, self.claim_number
-
-    scheduled_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from shared.group_commit import GroupCommit
 from shared.ids import new_id
 from shared.jobs import store
 from shared.jobs.admission import Admission
+from shared.jobs.announcer import Announcer
+from shared.jobs.changes import change_of
 from shared.jobs.draft import JobDraft
 from shared.jobs.model import Job
 from shared.jobs.transitions import JobState
@@ -42,8 +44,15 @@ class _Entry:
 class Submitter:
     """One per API process: what arrives together is stored together."""
 
-    def __init__(self, database: Database, publisher: Publisher, settings: Settings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        announcer: Announcer,
+        settings: Settings,
+    ) -> None:
         self._publisher = publisher
+        self._announcer = announcer
         self._settings = settings
         self._admission = Admission(database, settings)
         self._group: GroupCommit[_Entry, Submission] = GroupCommit(
@@ -100,6 +109,7 @@ class Submitter:
         if rows:
             requests = [_request_row(entry) for entry in fresh]
             await store.insert_jobs(db, list(rows.values()), requests)
+            await self._announcer.announce(db, [change_of(row) for row in rows.values()])
             await self._promise(db, rows.values())
         return [
             replays.get(entry.job_id) or Submission(rows[entry.job_id], replayed=False)
@@ -188,6 +198,7 @@ def _job_row(entry: _Entry) -> dict[str, Any]:
         "request_bytes": draft.request_bytes,
         "custom_id": draft.custom_id,
         "metadata": draft.tags,
+        "webhook": draft.webhook,
     }
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import Row, fetch, now_ms
+from shared.jobs.changes import Change, change_of
 from shared.jobs.model import WAITING, Attempt, Job, in_state
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
 
@@ -26,10 +27,23 @@ class DueJob:
 class Verdict:
     """Where a job goes whose worker is gone."""
 
-    job_id: str
-    state: JobState
-    reason: Reason
+    change: Change
     error: dict[str, JsonValue] | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Return the job's id."""
+        return self.change.job_id
+
+    @property
+    def state(self) -> JobState:
+        """Return the state that it goes to."""
+        return self.change.state
+
+    @property
+    def reason(self) -> str | None:
+        """Return why."""
+        return self.change.reason
 
 
 _DUE = (
@@ -39,8 +53,19 @@ _DUE = (
 )
 
 
-async def queue_scheduled(db: AsyncConnection, *, limit: int) -> int:
-    """Move scheduled jobs whose time has come into the queue; return how many."""
+_CHANGED = (
+    col(Job.id),
+    col(Job.tenant_id),
+    col(Job.version),
+    col(Job.state),
+    col(Job.reason),
+    col(Job.not_before),
+    col(Job.webhook),
+)
+
+
+async def queue_scheduled(db: AsyncConnection, *, limit: int) -> list[Change]:
+    """Move scheduled jobs whose time has come into the queue."""
     ripe = (
         select(col(Job.id))
         .where(in_state(JobState.SCHEDULED), col(Job.not_before) <= now_ms())
@@ -50,8 +75,9 @@ async def queue_scheduled(db: AsyncConnection, *, limit: int) -> int:
         update(Job)
         .where(col(Job.id).in_(ripe), in_state(JobState.SCHEDULED))
         .values(state=JobState.QUEUED, not_before=None, wakeup_at=None, version=Job.version + 1)
+        .returning(*_CHANGED)
     )
-    return (await db.execute(move)).rowcount
+    return [change_of(row) for row in await fetch(db, move)]
 
 
 async def due_lanes(db: AsyncConnection) -> dict[str | None, tuple[int, str]]:
@@ -118,8 +144,7 @@ async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
     )
     query = (
         select(
-            col(Job.id),
-            col(Job.priority),
+            *_CHANGED,
             col(Job.crashes),
             col(Job.cancel_requested),
             col(Job.on_unknown),
@@ -172,8 +197,8 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
         await db.execute(take.values(finished_at=now_ms()), ended)
 
 
-async def expire(db: AsyncConnection, *, limit: int) -> list[str]:
-    """End jobs that waited past their deadline; return their ids."""
+async def expire(db: AsyncConnection, *, limit: int) -> list[Change]:
+    """End jobs that waited past their deadline."""
     late = (
         select(col(Job.id))
         .where(
@@ -195,9 +220,9 @@ async def expire(db: AsyncConnection, *, limit: int) -> list[str]:
             finished_at=now_ms(),
             version=Job.version + 1,
         )
-        .returning(col(Job.id))
+        .returning(*_CHANGED)
     )
-    return list((await db.execute(end)).scalars())
+    return [change_of(row) for row in await fetch(db, end)]
 
 
 async def calls_under_way(

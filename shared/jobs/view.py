@@ -76,6 +76,33 @@ def public_job(
     }
 
 
+def event_data(job: Row) -> dict[str, Any]:
+    """Build what an event says of its job: enough to act on, and where to read the rest."""
+    whole = public_job(job)
+    return {name: whole[name] for name in _IN_EVENTS}
+
+
+_IN_EVENTS = (
+    "id",
+    "object",
+    "endpoint",
+    "model",
+    "status",
+    "status_reason",
+    "generation",
+    "created_at",
+    "not_before",
+    "finished_at",
+    "error",
+    "usage",
+    "cost_usd",
+    "custom_id",
+    "batch_id",
+    "metadata",
+    "links",
+)
+
+
 def _public_attempts(job: Row, attempts: Sequence[Row]) -> list[dict[str, Any]]:
     mine = [each for each in attempts if each["generation"] == job["generation"]]
     return [_public_attempt(number, each) for number, each in enumerate(mine, start=1)]

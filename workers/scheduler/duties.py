@@ -7,14 +7,13 @@ import structlog
 
 from shared import outbox
 from shared.enqueue import QueueName, Wakeup
-from shared.events.notices import Channel, notify
 from shared.failpoints import failpoint
 from shared.files import removal
 from shared.jobs import store as job_store
 from shared.jobs import timer_store
 from shared.jobs.lanes import lane_of
 from shared.jobs.timer_store import DueJob
-from shared.jobs.transitions import FINAL, Priority
+from shared.jobs.transitions import Priority
 from shared.jobs.wakeups import lone_wakeups, wakeups
 from shared.limiter.buckets import Cost, Lane, Outcome
 from shared.limiter.limiter import Limiter, Reservation
@@ -44,7 +43,8 @@ class Desk:
     async def wake_due(self) -> None:
         """Wake what is due; of a lane that was full, no more than it will soon admit."""
         async with self._resources.database.transaction() as db:
-            await timer_store.queue_scheduled(db, limit=AT_ONCE)
+            ripe = await timer_store.queue_scheduled(db, limit=AT_ONCE)
+            await self._resources.announcer.announce(db, ripe)
         async with self._resources.database.reading() as db:
             lanes = await timer_store.due_lanes(db)
         for lane, (count, model) in lanes.items():
@@ -80,11 +80,11 @@ class Desk:
             lanes = await timer_store.calls_under_way(db, [each.job_id for each in verdicts])
             failpoint("mid_sweep")
             await timer_store.reclaim(db, verdicts)
+            await self._resources.announcer.announce(db, [each.change for each in verdicts])
         await self._free_slots(lanes)
         self._metrics.reclaimed(verdicts)
         for each in verdicts:
             log.warning("job.rescued", job_id=each.job_id, state=each.state, reason=each.reason)
-        await self._ended([each.job_id for each in verdicts if each.state in FINAL])
 
     async def wake_forgotten(self) -> None:
         """Wake ready jobs again whose message was lost: the broker has run dry, the database not."""
@@ -107,9 +107,9 @@ class Desk:
     async def expire(self) -> None:
         """End what waited past its deadline."""
         async with self._resources.database.transaction() as db:
-            ids = await timer_store.expire(db, limit=AT_ONCE)
-        self._metrics.expired(len(ids))
-        await self._ended(ids)
+            expired = await timer_store.expire(db, limit=AT_ONCE)
+            await self._resources.announcer.announce(db, expired)
+        self._metrics.expired(len(expired))
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys past their time, files past theirs."""
@@ -145,6 +145,3 @@ class Desk:
         suspects = [(job.id, job.priority) for job in jobs if job.crashes]
         size = self._settings.slice_size
         return wakeups(fresh, slice_size=size) + lone_wakeups(suspects)
-
-    async def _ended(self, ids: Sequence[str]) -> None:
-        await notify(self._resources.redis, Channel.ENDED, ids)

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from shared.jobs.changes import Change
 from shared.jobs.draft import OnUnknown
 from shared.jobs.timer_store import Verdict
 from shared.jobs.transitions import JobState, Reason
@@ -32,11 +33,22 @@ def verdict(row: Mapping[str, Any], *, quarantine_after: int) -> Verdict:
     if row["overdue"]:
         message = "The job did not end by its complete_by time."
         return _end(row, JobState.EXPIRED, Reason.DEADLINE, "deadline", message)
-    return Verdict(row["id"], JobState.QUEUED, Reason.RESCUED)
+    return Verdict(_change(row, JobState.QUEUED, Reason.RESCUED))
 
 
 def _end(
     row: Mapping[str, Any], state: JobState, reason: Reason, code: str, message: str
 ) -> Verdict:
     error: dict[str, JsonValue] = {"code": code, "message": message}
-    return Verdict(row["id"], state, reason, error)
+    return Verdict(_change(row, state, reason), error)
+
+
+def _change(row: Mapping[str, Any], state: JobState, reason: Reason) -> Change:
+    return Change(
+        job_id=row["id"],
+        tenant_id=row["tenant_id"],
+        number=row["version"] + 1,
+        state=state,
+        reason=reason,
+        webhook=row["webhook"],
+    )

@@ -13,7 +13,8 @@ from tests.integration.jobs.test_claims import claim, finish, row
 
 async def cancel(database: Database, job_id: str, tenant: str = "ten_1") -> JobState | None:
     async with database.transaction() as db:
-        return await change_store.cancel(db, tenant, job_id)
+        state, _ = await change_store.cancel(db, tenant, job_id)
+    return state
 
 
 async def test_a_waiting_job_is_cancelled_at_once(database: Database, add_job: AddJob) -> None:

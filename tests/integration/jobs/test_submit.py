@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from shared import outbox
+from shared import outbox, redis
 from shared.clock import now_ms
 from shared.database import Database
 from shared.enqueue import Enqueuer
 from shared.errors import Conflict, LimitExceeded, PenstockError, Unavailable, Unprocessable
 from shared.jobs import store
+from shared.jobs.announcer import Announcer
 from shared.jobs.draft import Endpoint, IdempotencyClaim, JobDraft
 from shared.jobs.submit import Submission, Submitter
 from shared.jobs.transitions import JobState
@@ -28,7 +29,13 @@ class Desk:
         self.database = database
         self.enqueuer = Enqueuer(NOWHERE)
         self.publisher = Publisher(database, self.enqueuer)
-        self.submitter = Submitter(database, self.publisher, Settings(**settings))  # type: ignore[arg-type]
+        announcer = Announcer(redis.connect(NOWHERE), self.publisher)
+        self.submitter = Submitter(
+            database,
+            self.publisher,
+            announcer,
+            Settings(**settings),  # type: ignore[arg-type]
+        )
 
     async def submit(self, **changes: object) -> Submission:
         now = now_ms()

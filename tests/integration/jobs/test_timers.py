@@ -5,6 +5,7 @@ from shared.clock import now_ms
 from shared.database import Database
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.jobs import claim_store, timer_store
+from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart
 from shared.jobs.timer_store import Verdict
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
@@ -14,6 +15,10 @@ from tests.integration.jobs.conftest import AddJob
 from tests.integration.jobs.test_claims import attempts, claim, row
 
 
+def judged(job_id: str, state: JobState, reason: Reason) -> Verdict:
+    return Verdict(Change(job_id, "ten_1", 3, state, reason))
+
+
 async def test_a_scheduled_job_enters_the_queue_in_its_time(
     database: Database, add_job: AddJob
 ) -> None:
@@ -21,10 +26,11 @@ async def test_a_scheduled_job_enters_the_queue_in_its_time(
     later = await add_job(state=JobState.SCHEDULED, not_before=now_ms() + 60_000, wakeup_at=None)
 
     async with database.transaction() as db:
-        assert await timer_store.queue_scheduled(db, limit=10) == 1
+        (queued,) = await timer_store.queue_scheduled(db, limit=10)
         due = await timer_store.take_due(db, None, limit=10)
 
     assert [ripe] == [job.id for job in due]
+    assert (queued.job_id, queued.number, queued.type) == (ripe, 2, "job.queued")
     assert (await row(database, later))["state"] == JobState.SCHEDULED
 
 
@@ -71,7 +77,7 @@ async def test_an_abandoned_job_is_reclaimed_and_its_call_unknown(
 
     async with database.transaction() as db:
         (found,) = await timer_store.abandoned(db, limit=10)
-        await timer_store.reclaim(db, [Verdict(job_id, JobState.QUEUED, Reason.RESCUED)])
+        await timer_store.reclaim(db, [judged(job_id, JobState.QUEUED, Reason.RESCUED)])
 
     assert (job_id, True) == (found["id"], bool(found["calling"]))
     back = await row(database, job_id)
@@ -87,7 +93,7 @@ async def test_a_job_that_ended_meanwhile_is_not_reclaimed(
     job_id = await add_job(state=JobState.COMPLETED)
 
     async with database.transaction() as db:
-        await timer_store.reclaim(db, [Verdict(job_id, JobState.FAILED, Reason.POISON)])
+        await timer_store.reclaim(db, [judged(job_id, JobState.FAILED, Reason.POISON)])
 
     assert (await row(database, job_id))["state"] == JobState.COMPLETED
 
@@ -98,8 +104,9 @@ async def test_what_waits_past_its_deadline_expires(database: Database, add_job:
     await add_job()
 
     async with database.transaction() as db:
-        assert [late] == await timer_store.expire(db, limit=10)
+        (expired,) = await timer_store.expire(db, limit=10)
 
+    assert (expired.job_id, expired.type) == (late, "job.expired")
     assert (
         (await row(database, late))["state"],
         (await row(database, late))["reason"],

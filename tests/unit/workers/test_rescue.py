@@ -11,6 +11,9 @@ from workers.scheduler.rescue import verdict
 def row(**changes: Any) -> dict[str, Any]:
     return {
         "id": "job_1",
+        "tenant_id": "ten_1",
+        "version": 4,
+        "webhook": None,
         "crashes": 0,
         "cancel_requested": False,
         "on_unknown": "retry",
@@ -36,4 +39,5 @@ def test_verdict(changes: dict[str, Any], state: JobState, reason: Reason) -> No
     judged = verdict(row(**changes), quarantine_after=3)
 
     assert (state, reason) == (judged.state, judged.reason)
+    assert judged.change.number == 5
     assert (judged.error is None) == (state is JobState.QUEUED)

@@ -1,0 +1,62 @@
+"""A job's step to a new state: what is committed, told and numbered as one event."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue
+
+from shared.events.event import EventType, event_id
+from shared.jobs.transitions import FINAL, JobState
+
+_TYPES = {
+    JobState.SCHEDULED: EventType.SCHEDULED,
+    JobState.QUEUED: EventType.QUEUED,
+    JobState.RUNNING: EventType.STARTED,
+    JobState.COMPLETED: EventType.COMPLETED,
+    JobState.FAILED: EventType.FAILED,
+    JobState.CANCELLED: EventType.CANCELLED,
+    JobState.EXPIRED: EventType.EXPIRED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`number` is the job's version after the step; `waits` tells a waiting job from a queued one."""
+
+    job_id: str
+    tenant_id: str
+    number: int
+    state: JobState
+    reason: str | None = None
+    waits: bool = False
+    webhook: Mapping[str, JsonValue] | None = None
+
+    @property
+    def type(self) -> EventType:
+        """Name the event."""
+        return EventType.WAITING if self.waits else _TYPES[self.state]
+
+    @property
+    def event_id(self) -> str:
+        """Name this one event."""
+        return event_id(self.job_id, self.number)
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the job has ended with it."""
+        return self.state in FINAL
+
+
+def change_of(job: Mapping[str, Any]) -> Change:
+    """Return the change that brought a job's row to what it is now."""
+    state = JobState(job["state"])
+    return Change(
+        job_id=job["id"],
+        tenant_id=job["tenant_id"],
+        number=job["version"],
+        state=state,
+        reason=job["reason"],
+        waits=state is JobState.QUEUED and job["not_before"] is not None,
+        webhook=job["webhook"],
+    )

@@ -1,0 +1,52 @@
+"""SQL of fan-out: who listens to an event, and what is to be delivered to them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import Row, fetch, now_ms
+from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookTry
+
+
+async def listeners(db: AsyncConnection, tenant_ids: Iterable[str]) -> Sequence[Row]:
+    """Return the endpoints of these tenants, disabled ones too."""
+    return await fetch(db, _LISTENERS.params(tenants=list(tenant_ids)))
+
+
+# Built once: it runs in every transaction that changes a job.
+_LISTENERS = select(
+    col(WebhookEndpoint.id),
+    col(WebhookEndpoint.tenant_id),
+    col(WebhookEndpoint.url),
+    col(WebhookEndpoint.event_types),
+    col(WebhookEndpoint.disabled_at),
+).where(
+    col(WebhookEndpoint.tenant_id).in_(bindparam("tenants", expanding=True)),
+    col(WebhookEndpoint.deleted_at).is_(None),
+)
+
+
+async def add_pending(db: AsyncConnection, deliveries: Sequence[Mapping[str, Any]]) -> None:
+    """Store deliveries that are due at once."""
+    await db.execute(_PENDING, list(deliveries))
+
+
+async def add_skipped(db: AsyncConnection, deliveries: Sequence[Mapping[str, Any]]) -> None:
+    """Store deliveries to disabled endpoints: nothing is sent, and they can be recovered."""
+    await db.execute(_SKIPPED, list(deliveries))
+
+
+async def forget(db: AsyncConnection, job_ids: Iterable[str]) -> None:
+    """Remove every delivery of these jobs, whatever became of it, with its tries."""
+    of_jobs = col(WebhookDelivery.job_id).in_(list(job_ids))
+    theirs = select(col(WebhookDelivery.id)).where(of_jobs)
+    await db.execute(delete(WebhookTry).where(col(WebhookTry.delivery_id).in_(theirs)))
+    await db.execute(delete(WebhookDelivery).where(of_jobs))
+
+
+_ROW = insert(WebhookDelivery).values(tries=0, claim_number=0, created_at=now_ms())
+_PENDING = _ROW.values(state="pending", next_try_at=now_ms())
+_SKIPPED = _ROW.values(state="skipped", finished_at=now_ms())
