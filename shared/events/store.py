@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import Row, fetch, now_ms
+from shared.database import Row, fetch
 from shared.events.model import Event
 
 KEPT = 256
@@ -16,7 +16,7 @@ TRIM_EVERY = 64
 
 
 async def add(db: AsyncConnection, events: Sequence[Mapping[str, Any]]) -> None:
-    """Store events (`job_id`, `number`, `type`, `reason`); what is long past of a job is forgotten."""
+    """Store rows of events; what is long past of a job is forgotten."""
     await db.execute(_ADD, list(events))
     busy = [each for each in events if each["number"] > KEPT and not each["number"] % TRIM_EVERY]
     if busy:
@@ -24,7 +24,7 @@ async def add(db: AsyncConnection, events: Sequence[Mapping[str, Any]]) -> None:
         await db.execute(_TRIM, rows)
 
 
-_ADD = insert(Event).values(created_at=now_ms())
+_ADD = insert(Event)
 _TRIM = delete(Event).where(
     col(Event.job_id) == bindparam("of_job"), col(Event.number) <= bindparam("to_number")
 )

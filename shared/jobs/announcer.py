@@ -40,8 +40,9 @@ class Announcer:
         """Write the events of changes made in this transaction, and what is due to listeners."""
         if not changes:
             return
-        await event_store.add(db, [_event_row(change) for change in changes])
-        await self._deliver(db, changes)
+        at = now_ms()
+        await event_store.add(db, [_event_row(change, at) for change in changes])
+        await self._deliver(db, changes, at)
         # Nobody can know of a job yet that is only now stored.
         told = [change for change in changes if change.number > FIRST]
         if told:
@@ -62,7 +63,7 @@ class Announcer:
             changes, self._untold = self._untold, []
             await notify(self._redis, Channel.CHANGED, [_notice(change) for change in changes])
 
-    async def _deliver(self, db: AsyncConnection, changes: Sequence[Change]) -> None:
+    async def _deliver(self, db: AsyncConnection, changes: Sequence[Change], at: int) -> None:
         endpoints = await fanout_store.listeners(db, {change.tenant_id for change in changes})
         wanted = [(change, to) for change in changes for to in _receivers(change, endpoints)]
         if not wanted:
@@ -71,7 +72,7 @@ class Announcer:
         due: list[dict[str, Any]] = []
         skipped: list[dict[str, Any]] = []
         for change, to in wanted:
-            row = _delivery_row(change, to, jobs[change.job_id])
+            row = _delivery_row(change, to, jobs[change.job_id], at)
             (skipped if to.get("disabled_at") else due).append(row)
         if skipped:
             await fanout_store.add_skipped(db, skipped)
@@ -86,12 +87,13 @@ class Announcer:
         on_commit(db, partial(self._publisher.after_commit, promises))
 
 
-def _event_row(change: Change) -> dict[str, Any]:
+def _event_row(change: Change, at: int) -> dict[str, Any]:
     return {
         "job_id": change.job_id,
         "number": change.number,
         "type": change.type,
         "reason": change.reason,
+        "created_at": at,
     }
 
 
@@ -116,8 +118,8 @@ def _listed(events: object) -> list[object]:
     return events if isinstance(events, list) else []
 
 
-def _delivery_row(change: Change, to: dict[str, Any], job: Row) -> dict[str, Any]:
-    body = envelope(change.type, change.event_id, now_ms(), event_data(job))
+def _delivery_row(change: Change, to: dict[str, Any], job: Row, at: int) -> dict[str, Any]:
+    body = envelope(change.type, change.event_id, at, event_data(job))
     return {
         "id": new_id("dlv"),
         "tenant_id": change.tenant_id,
