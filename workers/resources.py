@@ -9,6 +9,7 @@ from functools import partial
 from shared.database import Database
 from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
+from shared.events.deltas import DeltaLog
 from shared.files.blobs import BlobStore
 from shared.inference.usage import Usage
 from shared.jobs import timer_store
@@ -20,6 +21,7 @@ from shared.routing.catalog import Catalog
 from shared.routing.model import Target, targets
 from shared.settings import Settings
 from shared.telemetry.metrics import WorkerMetrics
+from workers.attempt.deltas import DeltaWriter
 from workers.attempt.retry import Backoff
 from workers.journal import Journal
 from workers.provider_pool import ProviderPool
@@ -37,6 +39,7 @@ class WorkerResources:
     providers: ProviderPool
     extractor: Extractor
     journal: Journal
+    deltas: DeltaWriter
     backoff: Backoff
     metrics: WorkerMetrics
 
@@ -91,6 +94,8 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         for target in shared.catalog.lanes().values():
             # A deployment that cannot be called as it is written is told now, not on a job.
             providers.get(target)
+        deltas = DeltaWriter(DeltaLog(shared.redis))
+        deltas.start()
         limiter = Limiter(shared.redis, under_way=partial(_calls_under_way, shared.database))
         try:
             yield WorkerResources(
@@ -100,11 +105,13 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
                 providers=providers,
                 extractor=extractor,
                 journal=journal,
+                deltas=deltas,
                 backoff=Backoff(settings.backoff_base_s, settings.backoff_cap_s),
                 metrics=metrics,
             )
         finally:
             await journal.close()
+            await deltas.close()
             await limiter.flush()
             await extractor.aclose()
             await providers.aclose()

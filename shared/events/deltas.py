@@ -21,7 +21,7 @@ LAST = b"1"
 class Delta:
     """One entry: `chunks` is a JSON array of `chat.completion.chunk` objects.
 
-    `last` says that the call came to its proper end with this entry; `chunks` may then be empty.
+    `last` says that the call came to its proper end with this entry; the array may then be empty.
     """
 
     job_id: str

@@ -11,6 +11,7 @@ from shared.telemetry.labels import Named, deployment_label, method_label
 QUEUED = "queued"
 PRIORITIES = ("interactive", "standard", "bulk")
 WAIT_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200)
+TOKEN_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 15, 30, 60)
 CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -67,6 +68,11 @@ class Called(Protocol):
         """How long it took, None if nothing was sent."""
         ...
 
+    @property
+    def first_token_ms(self) -> int | None:
+        """How long a stream took to its first token, None if there was none."""
+        ...
+
 
 def _counter(name: str, text: str, *labels: str) -> Counter:
     # No registry: what is served is read from the files of all processes.
@@ -112,6 +118,12 @@ class WorkerMetrics:
         self._calls = _histogram(
             "penstock_call_seconds", "Duration of calls", "deployment", buckets=CALL_BUCKETS_S
         )
+        self._first_tokens = _histogram(
+            "penstock_first_token_seconds",
+            "Time to the first token of streams",
+            "deployment",
+            buckets=TOKEN_BUCKETS_S,
+        )
         self._ended = _ended_counter()
         self._requeued = _counter(
             "penstock_jobs_requeued", "Jobs that went back to the queue to wait", "reason"
@@ -144,6 +156,8 @@ class WorkerMetrics:
             self._attempts.labels(name, attempt.status).inc()
             if attempt.total_ms is not None:
                 self._calls.labels(name).observe(attempt.total_ms / 1000)
+            if attempt.first_token_ms is not None:
+                self._first_tokens.labels(name).observe(attempt.first_token_ms / 1000)
 
     def written(self, entries: int) -> None:
         """Count a transaction of the journal."""

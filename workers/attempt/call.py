@@ -3,20 +3,23 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import aclosing
+from dataclasses import replace
 from time import monotonic
 
 from shared.failpoints import failpoint
+from shared.inference.embeddings import encoded_as
 from shared.inference.request import InferenceRequest, Operation
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import AttemptEnd, AttemptStart, Standing
 from shared.jobs.transitions import AttemptStatus
 from shared.providers.errors import ProviderError, Timeout
+from shared.providers.failures import malformed
 from shared.routing.model import Target
 from workers.attempt import settle
 from workers.attempt.admit import Admission, admit
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
-from workers.attempt.stream import read_stream
+from workers.attempt.stream import Heard, read_stream
 from workers.resources import WorkerResources
 
 DEADLINE = "The job's deadline came during the call."
@@ -49,6 +52,9 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
     finally:
         ended = hold.calls[admission.number - 1 :]
         resources.metrics.called(admission.target.deployment, ended)
+        if hold.deltas is not None:
+            # Before the journal writes how it ended: who follows a job leaves at its end.
+            await hold.deltas.written()
 
 
 async def _note_start(hold: Hold, admission: Admission, resources: WorkerResources) -> None:
@@ -82,15 +88,17 @@ async def _send(
     began = monotonic()
     target = admission.target
     request = InferenceRequest(work.operation, target.deployment.model, work.body)
+    heard = Heard(target.deployment.provider) if work.streams else None
     try:
-        response = await _held(hold, _perform(request, work, target, resources))
+        response = await _held(hold, _perform(hold, request, target, heard, resources))
     except ProviderError as error:
-        raise await settle.failed(hold, error, admission, began, resources) from error
+        cut = _cut(heard, work)
+        raise await settle.failed(hold, error, admission, began, resources, cut=cut) from error
     except TimeoutError as late:
-        expired = Timeout(DEADLINE, provider=target.deployment.provider)
-        raise await settle.failed(hold, expired, admission, began, resources) from late
+        expired, cut = Timeout(DEADLINE, provider=target.deployment.provider), _cut(heard, work)
+        raise await settle.failed(hold, expired, admission, began, resources, cut=cut) from late
     except BaseException:
-        await settle.interrupted(hold, admission, began, resources)
+        await settle.interrupted(hold, admission, began, resources, cut=_cut(heard, work))
         raise
     hold.answered = True
     failpoint("after_response")
@@ -108,13 +116,42 @@ async def _held(hold: Hold, answer: Awaitable[InferenceResponse]) -> InferenceRe
         hold.reservation = None
 
 
+def _cut(heard: Heard | None, work: Work) -> settle.Cut:
+    if heard is None:
+        return settle.NOTHING
+    return settle.Cut(heard.billed(work.body), heard.first_token_ms)
+
+
 async def _perform(
-    request: InferenceRequest, work: Work, target: Target, resources: WorkerResources
+    hold: Hold,
+    request: InferenceRequest,
+    target: Target,
+    heard: Heard | None,
+    resources: WorkerResources,
 ) -> InferenceResponse:
     provider = resources.providers.get(target)
     if request.operation is Operation.EMBEDDINGS:
-        return await provider.embed(request)
-    if work.streams:
+        return _encoded(await provider.embed(request), request, provider.name)
+    if heard is None:
+        return await provider.generate(request)
+    if hold.deltas is None:
+        hold.deltas = resources.deltas.of(hold.job.id, hold.job.version)
+    whole = False
+    try:
         async with aclosing(provider.stream(request)) as chunks:
-            return await read_stream(chunks)
-    return await provider.generate(request)
+            response = await read_stream(chunks, heard, hold.deltas)
+        whole = True
+    finally:
+        hold.deltas.flush(last=whole)
+    return response
+
+
+def _encoded(
+    response: InferenceResponse, request: InferenceRequest, provider: str
+) -> InferenceResponse:
+    try:
+        body = encoded_as(response.body, request.body.get("encoding_format"))
+    except ValueError as error:
+        what = f"sent embeddings that cannot be written as asked ({error})"
+        raise malformed(what, response.body, provider=provider, usage=response.usage) from error
+    return response if body is response.body else replace(response, body=body)

@@ -6,6 +6,7 @@ from time import monotonic
 
 from shared.jobs.claims import AttemptEnd, ClaimedJob
 from shared.limiter.limiter import Reservation
+from workers.attempt.deltas import JobDeltas
 
 
 class Stop(StrEnum):
@@ -22,7 +23,7 @@ class Hold:
 
     `calls` are the calls that ended; `lane` is where the last one went or wanted to go;
     `reservation` is what the limiter holds for the one under way; `answered` says that an
-    answer is there and being kept.
+    answer is there and being kept; `deltas` take what a stream says, over all calls of the claim.
     """
 
     job: ClaimedJob
@@ -31,6 +32,7 @@ class Hold:
     claimed_at: float = field(default_factory=monotonic)
     lane: str | None = None
     reservation: Reservation | None = None
+    deltas: JobDeltas | None = None
     calls: list[AttemptEnd] = field(default_factory=list)
 
     @property

@@ -1,5 +1,6 @@
 """The end of a call: what the limiter learns of it, and what its attempt row will say."""
 
+from dataclasses import dataclass
 from time import monotonic
 
 from shared.inference.response import InferenceResponse
@@ -22,6 +23,21 @@ class CallFailed(Exception):
         super().__init__(error.message)
         self.error = error
         self.decision = decision
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What came of a stream that did not end well: it is billed, as reported or as estimated.
+
+    The limiter gets nothing back for it: how much the provider counts is not known. Without a
+    usage nothing came, or it was no stream.
+    """
+
+    usage: Usage | None = None
+    first_token_ms: int | None = None
+
+
+NOTHING = Cut()
 
 
 async def answered(
@@ -55,10 +71,13 @@ async def failed(
     admission: Admission,
     began: float,
     resources: WorkerResources,
+    *,
+    cut: Cut = NOTHING,
 ) -> CallFailed:
     """Note a failure and decide what follows; return it to be raised."""
-    usage, target = error.usage, admission.target
-    unknown = error.possibly_billed and usage is None
+    target = admission.target
+    unknown = error.possibly_billed and error.usage is None
+    usage = error.usage or cut.usage
     hold.calls.append(
         AttemptEnd(
             call=admission.number,
@@ -68,28 +87,38 @@ async def failed(
             error_message=error.message.replace("\x00", "\ufffd"),
             usage=usage,
             cost_nanousd=None if usage is None else resources.cost_of(target, usage),
+            first_token_ms=cut.first_token_ms,
             total_ms=_elapsed_ms(began),
-            possibly_billed=error.possibly_billed,
+            possibly_billed=error.possibly_billed or cut.usage is not None,
         )
     )
     decision = decide(error, hold.job, resources.backoff, time_left_s=hold.time_left_s)
     if decision.pause_s is not None:
         # Before the slot is free again: or a second probe would slip through between the two.
         await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
-    await _settle_failure(error, admission, resources)
+    await _settle_failure(error, admission, resources, cut)
     return CallFailed(error, decision)
 
 
 async def interrupted(
-    hold: Hold, admission: Admission, began: float, resources: WorkerResources
+    hold: Hold,
+    admission: Admission,
+    began: float,
+    resources: WorkerResources,
+    *,
+    cut: Cut = NOTHING,
 ) -> None:
     """Note a call that we closed: what the provider did until then is not known."""
+    usage = cut.usage
     hold.calls.append(
         AttemptEnd(
             call=admission.number,
             status=AttemptStatus.INTERRUPTED,
             error_code="interrupted",
             error_message="Penstock closed the call before it was answered.",
+            usage=usage,
+            cost_nanousd=None if usage is None else resources.cost_of(admission.target, usage),
+            first_token_ms=cut.first_token_ms,
             total_ms=_elapsed_ms(began),
             possibly_billed=True,
         )
@@ -98,13 +127,14 @@ async def interrupted(
 
 
 async def _settle_failure(
-    error: ProviderError, admission: Admission, resources: WorkerResources
+    error: ProviderError, admission: Admission, resources: WorkerResources, cut: Cut
 ) -> None:
     if not error.sent:
         await resources.limiter.release(admission.reservation)
         return
     actual = _actual(error.usage)
-    if actual is None and error.status is not None and not error.possibly_billed:
+    refused = error.status is not None and not error.possibly_billed and cut.usage is None
+    if actual is None and refused:
         # A plain refusal: the request counted, no tokens did.
         actual = Cost(1, 0, 0)
     loaded = isinstance(error, RateLimited | Overloaded | Timeout)

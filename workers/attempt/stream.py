@@ -1,94 +1,97 @@
 """Reading a provider's stream to its end, into the one object that the job keeps."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
+from pydantic import JsonValue
 
 from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
 from shared.inference.usage import Usage
+from shared.limiter.estimate import BYTES_A_TOKEN, estimate
+from shared.providers.errors import Malformed
+from workers.attempt.joining import Joined, objects
 
 OK = 200
+SAID = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call")
+"""What of a delta is the model's own: the role, which often comes alone and first, is not."""
 
 
-async def read_stream(chunks: AsyncIterator[InferenceChunk]) -> InferenceResponse:
+class Follower(Protocol):
+    """Who is told of each chunk as it comes."""
+
+    def add(self, chunk: dict[str, Any], *, at_once: bool) -> None:
+        """Take a chunk; `at_once` marks the first ones, which somebody waits for."""
+        ...
+
+
+class Heard:
+    """What came of one stream, whole or cut: what there is to keep and what there is to bill."""
+
+    def __init__(self, provider: str) -> None:
+        self.provider = provider
+        self.usage: Usage | None = None
+        self.feedback: LimitFeedback | None = None
+        self.first_token_ms: int | None = None
+        self.chunks = 0
+        self._joined = Joined()
+
+    def add(self, chunk: InferenceChunk) -> None:
+        """Add the next chunk."""
+        self.chunks += 1
+        self.usage = chunk.usage or self.usage
+        self.feedback = chunk.feedback or self.feedback
+        self._joined.add(chunk.data)
+
+    def body(self) -> bytes:
+        """Return the `chat.completion` as JSON."""
+        return orjson.dumps(self._joined.whole())
+
+    def billed(self, body: Mapping[str, JsonValue]) -> Usage | None:
+        """Return what a stream that was cut is billed as; None if nothing came of it.
+
+        It is the usage that a chunk reported last. Without one it is an estimate, made as the
+        limiter makes them: the request's `body` was read, and every text that came was generated.
+        """
+        if self.usage is not None or not self.chunks:
+            return self.usage
+        asked = estimate(body, default_output_tokens=0)
+        return Usage(asked.input_tokens, -(-self._joined.said_bytes() // BYTES_A_TOKEN))
+
+
+async def read_stream(
+    chunks: AsyncIterator[InferenceChunk], heard: Heard, follower: Follower | None = None
+) -> InferenceResponse:
     """Join the chunks into a `chat.completion`, with the time to the first token in milliseconds.
+
+    The first token is the first content, refusal, reasoning or call that is not empty: a chunk
+    that only names the role comes before the model has begun. What was read so far is in `heard`
+    at any time, also after an error.
 
     Raises:
         ProviderError: what the stream raised; a part of an answer is never a result.
     """
     began = monotonic()
-    first_token_ms: int | None = None
-    completion = _Completion()
-    usage: Usage | None = None
-    feedback: LimitFeedback | None = None
-    async for chunk in chunks:
-        if first_token_ms is None and chunk.data.get("choices"):
-            first_token_ms = round((monotonic() - began) * 1000)
-        usage = chunk.usage or usage
-        feedback = chunk.feedback or feedback
-        completion.add(chunk.data)
-    return InferenceResponse(OK, orjson.dumps(completion.whole()), usage, feedback, first_token_ms)
+    try:
+        async for chunk in chunks:
+            heard.add(chunk)
+            at_once = heard.chunks == 1
+            if heard.first_token_ms is None and _says_something(chunk.data):
+                heard.first_token_ms = round((monotonic() - began) * 1000)
+                at_once = True
+            if follower is not None:
+                follower.add(chunk.data, at_once=at_once)
+        body = heard.body()
+    except orjson.JSONEncodeError as error:
+        message = f"{heard.provider} streamed what cannot be written as JSON again: {error}"
+        raise Malformed(message, provider=heard.provider, status=OK, usage=heard.usage) from error
+    return InferenceResponse(OK, body, heard.usage, heard.feedback, heard.first_token_ms)
 
 
-class _Completion:
-    def __init__(self) -> None:
-        self._head: dict[str, Any] = {}
-        self._choices: dict[int, dict[str, Any]] = {}
-
-    def add(self, chunk: dict[str, Any]) -> None:
-        rest = {k: v for k, v in chunk.items() if k != "choices" and v is not None}
-        self._head.update(rest)
-        for part in chunk.get("choices") or ():
-            choice = self._choices.setdefault(
-                part["index"],
-                {"index": part["index"], "message": {"role": "assistant", "content": None}},
-            )
-            _join(choice["message"], part.get("delta") or {})
-            if part.get("finish_reason") is not None:
-                choice["finish_reason"] = part["finish_reason"]
-            _join_logprobs(choice, part.get("logprobs"))
-
-    def whole(self) -> dict[str, Any]:
-        choices = [self._choices[index] for index in sorted(self._choices)]
-        for choice in choices:
-            choice.setdefault("logprobs", None)
-            choice.setdefault("finish_reason", None)
-            calls = choice["message"].get("tool_calls")
-            if calls is not None:
-                choice["message"]["tool_calls"] = [calls[index] for index in sorted(calls)]
-        return {**self._head, "object": "chat.completion", "choices": choices}
-
-
-def _join(message: dict[str, Any], delta: dict[str, Any]) -> None:
-    for name, value in delta.items():
-        if name == "tool_calls":
-            calls = message.setdefault("tool_calls", {})
-            for piece in value or ():
-                _join_call(calls.setdefault(piece["index"], {}), piece)
-        elif isinstance(value, str) and name != "role":
-            message[name] = (message.get(name) or "") + value
-        elif value is not None:
-            message[name] = value
-
-
-def _join_call(call: dict[str, Any], piece: dict[str, Any]) -> None:
-    for name, value in piece.items():
-        if name == "function":
-            function = call.setdefault("function", {"name": "", "arguments": ""})
-            for key, text in value.items():
-                function[key] = (function.get(key) or "") + (text or "")
-        elif name != "index" and value is not None:
-            call[name] = value
-
-
-def _join_logprobs(choice: dict[str, Any], piece: dict[str, Any] | None) -> None:
-    if piece is None:
-        return
-    whole = choice.setdefault("logprobs", {})
-    for name, tokens in piece.items():
-        if isinstance(tokens, list):
-            whole[name] = (whole.get(name) or []) + tokens
-        else:
-            whole.setdefault(name, tokens)
+def _says_something(chunk: Mapping[str, Any]) -> bool:
+    for choice in objects(chunk.get("choices")):
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and any(delta.get(name) for name in SAID):
+            return True
+    return False

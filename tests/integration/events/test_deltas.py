@@ -91,11 +91,22 @@ async def test_a_log_is_trimmed_and_goes_away(redis: Redis) -> None:
     assert 590_000 < await redis.pttl(channel_of(JOB)) <= 600_000
 
 
-async def test_a_key_that_is_no_stream_is_an_error(redis: Redis) -> None:
+async def test_a_key_that_is_no_stream_holds_up_nobody(redis: Redis) -> None:
     await redis.set(channel_of(JOB), "something else")
+    log = DeltaLog(redis)
 
-    with pytest.raises(redis_errors.RedisError):
-        await DeltaLog(redis).append([entry(1)])
+    await log.append([entry(1), entry(1, job=OTHER)])
+
+    assert await log.after(OTHER, 0, 0) == [entry(1, job=OTHER)]
+
+
+async def test_a_redis_that_takes_no_writes_is_an_error(redis: Redis) -> None:
+    await redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(redis_errors.RedisError):
+            await DeltaLog(redis).append([entry(1)])
+    finally:
+        await redis.config_set("maxmemory", "0")
 
 
 async def test_a_redis_that_lost_its_scripts_is_taught_again(redis: Redis) -> None:

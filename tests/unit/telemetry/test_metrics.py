@@ -72,12 +72,14 @@ def test_calls_by_deployment_and_status(counted: Counted) -> None:
     own = Deployment("gpt-eu", "openai", "gpt-4o")
     for name in ("a", "b"):
         ad_hoc = Deployment(f"sandbox/{name}", "sandbox", name)
-        worker.called(ad_hoc, [SimpleNamespace(status="ok", total_ms=250)])
-    worker.called(own, [SimpleNamespace(status="error", total_ms=None)])
+        worker.called(ad_hoc, [SimpleNamespace(status="ok", total_ms=250, first_token_ms=40)])
+    worker.called(own, [SimpleNamespace(status="error", total_ms=None, first_token_ms=None)])
     assert counted("penstock_attempts_total", deployment="sandbox/*", status="ok") == 2
     assert counted("penstock_call_seconds_sum", deployment="sandbox/*") == 0.5
     assert counted("penstock_attempts_total", deployment="gpt-eu", status="error") == 1
     assert counted("penstock_call_seconds_count", deployment="gpt-eu") == 0
+    assert counted("penstock_first_token_seconds_sum", deployment="sandbox/*") == 0.08
+    assert counted("penstock_first_token_seconds_count", deployment="gpt-eu") == 0
     worker.denied(own, "tokens")
     assert counted("penstock_limiter_denials_total", deployment="gpt-eu", bucket="tokens") == 1
 

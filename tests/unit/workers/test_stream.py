@@ -1,15 +1,35 @@
 """Joining a stream into the object that a job keeps."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
 
-from shared.inference.response import InferenceChunk
+from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.usage import Usage
-from shared.providers.errors import Unavailable
-from workers.attempt.stream import read_stream
+from shared.limiter.estimate import estimate
+from shared.providers.errors import Malformed, Unavailable
+from workers.attempt.stream import Follower, Heard, read_stream
+
+BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hello, who is there?"}]}
+
+
+class Followed:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[dict[str, Any], bool]] = []
+
+    def add(self, chunk: dict[str, Any], *, at_once: bool) -> None:
+        self.told.append((chunk, at_once))
+
+
+async def read(
+    chunks: AsyncIterator[InferenceChunk], follower: Follower | None = None
+) -> InferenceResponse:
+    return await read_stream(chunks, Heard("p"), follower)
 
 
 async def stream(
@@ -34,7 +54,7 @@ async def test_text_is_joined_and_usage_kept() -> None:
         delta({}, "stop"),
     ]
 
-    response = await read_stream(stream(*parts, usage=Usage(3, 2)))
+    response = await read(stream(*parts, usage=Usage(3, 2)))
 
     body = orjson.loads(response.body)
     assert body["object"] == "chat.completion"
@@ -74,7 +94,7 @@ async def test_tool_calls_are_joined_by_their_index() -> None:
         delta({"tool_calls": [{"index": 0, "function": {"arguments": "1}"}}]}, "tool_calls"),
     ]
 
-    body = orjson.loads((await read_stream(stream(*parts))).body)
+    body = orjson.loads((await read(stream(*parts))).body)
 
     calls = body["choices"][0]["message"]["tool_calls"]
     assert [
@@ -90,7 +110,7 @@ async def test_choices_and_logprobs_are_kept_apart() -> None:
         {"choices": [{"index": 1, "delta": {"content": "b"}, "logprobs": logprob}]},
     ]
 
-    body = orjson.loads((await read_stream(stream(*parts))).body)
+    body = orjson.loads((await read(stream(*parts))).body)
 
     assert [choice["message"]["content"] for choice in body["choices"]] == ["A", "Bb"]
     assert len(body["choices"][1]["logprobs"]["content"]) == 2
@@ -102,4 +122,116 @@ async def test_a_broken_stream_is_no_result() -> None:
         raise Unavailable("cut off", provider="p")
 
     with pytest.raises(Unavailable):
-        await read_stream(broken())
+        await read(broken())
+
+
+async def test_the_first_token_is_not_the_role() -> None:
+    async def slow() -> AsyncGenerator[InferenceChunk, None]:
+        yield InferenceChunk(delta({"role": "assistant", "content": ""}), None)
+        await asyncio.sleep(0.03)
+        yield InferenceChunk(delta({"content": "x"}), None)
+        await asyncio.sleep(0.03)
+        yield InferenceChunk(delta({"content": "y"}), None)
+
+    response = await read(slow())
+
+    assert response.first_token_ms is not None
+    assert 29 <= response.first_token_ms < 59
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"content": "x"},
+        {"refusal": "no"},
+        {"reasoning": "hm"},
+        {"reasoning_content": "hm"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f"}}]},
+    ],
+)
+async def test_whatever_the_model_says_is_a_first_token(said: dict[str, Any]) -> None:
+    response = await read(stream(delta({"role": "assistant"}), delta(said)))
+
+    assert response.first_token_ms is not None
+
+
+async def test_an_answer_without_a_token_has_no_first_one() -> None:
+    response = await read(stream(delta({"role": "assistant", "content": ""}), delta({}, "stop")))
+
+    assert response.first_token_ms is None
+
+
+async def test_a_follower_hears_every_chunk_and_which_ones_are_waited_for() -> None:
+    followed = Followed()
+    parts = [
+        delta({"role": "assistant", "content": ""}),
+        delta({"content": "a"}),
+        delta({"content": "b"}),
+    ]
+
+    await read(stream(*parts), followed)
+
+    assert [at_once for _, at_once in followed.told] == [True, True, False, False]
+    assert [chunk.get("choices") for chunk, _ in followed.told[:3]] == [
+        part["choices"] for part in parts
+    ]
+
+
+async def cut(heard: Heard, *chunks: InferenceChunk) -> None:
+    async def broken() -> AsyncGenerator[InferenceChunk, None]:
+        for chunk in chunks:
+            yield chunk
+        raise Unavailable("cut off", provider="p")
+
+    with pytest.raises(Unavailable):
+        await read_stream(broken(), heard)
+
+
+async def test_a_cut_stream_is_billed_as_it_reported_last() -> None:
+    heard = Heard("p")
+
+    await cut(
+        heard,
+        InferenceChunk(delta({"content": "a"}), Usage(7, 1)),
+        InferenceChunk(delta({"content": "b"}), Usage(7, 2)),
+        InferenceChunk(delta({"content": "c"}), None),
+    )
+
+    assert heard.billed(BODY) == Usage(7, 2)
+    assert heard.first_token_ms is not None
+
+
+async def test_a_cut_stream_that_reported_nothing_is_estimated() -> None:
+    heard = Heard("p")
+    call = {"index": 0, "id": "not counted", "function": {"name": "fgh", "arguments": "{}"}}
+
+    await cut(
+        heard,
+        InferenceChunk(delta({"role": "assistant", "content": "four"}), None),
+        InferenceChunk(delta({"content": "ä", "reasoning": "12345"}), None),
+        InferenceChunk(delta({"tool_calls": [call]}), None),
+        InferenceChunk(delta({"content": "xy"}, index=1), None),
+    )
+
+    # 4 + 2 + 5 + 3 + 2 + 2 bytes at three a token, and the request as the limiter guesses it.
+    asked = estimate(BODY, default_output_tokens=0)
+    assert heard.billed(BODY) == Usage(asked.input_tokens, 6)
+    assert asked.input_tokens > 0
+
+
+async def test_a_stream_that_never_began_is_not_billed() -> None:
+    heard = Heard("p")
+
+    await cut(heard)
+
+    assert heard.billed(BODY) is None
+
+
+async def test_what_cannot_be_written_again_is_malformed() -> None:
+    deep = orjson.loads(b"[" * 300 + b"]" * 300)
+    heard = Heard("p")
+
+    with pytest.raises(Malformed):
+        await read_stream(stream(delta({"content": deep})), heard)
+
+    assert heard.billed(BODY) is not None
