@@ -51,16 +51,24 @@ async def load_when_ended(request: Request, tenant_id: str, job_id: str, wait_s:
     full = await load(request, tenant_id, job_id)
     if wait_s <= 0 or is_final(full):
         return full
-    waiting = request.state.waiting
+    return await wait_and_load(request, tenant_id, job_id, wait_s, look_first=True)
+
+
+async def wait_and_load(
+    request: Request, tenant_id: str, job_id: str, wait_s: float, *, look_first: bool = False
+) -> FullJob:
+    """Return a job that was not over a moment ago once it has ended, or after `wait_s` seconds."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + wait_s
-    with waiting.watch(job_id) as watch:
-        full = await load(request, tenant_id, job_id)
-        while not is_final(full) and not waiting.closing and (left := deadline - clock()) > 0:
-            # Once it has begun there is nothing to look at before its end.
-            await until_ended(watch, min(left, RECHECK_S))
+    with request.state.waiting.watch(job_id) as watch:
+        # Who saw the job before the watch began may have missed its end.
+        if look_first and is_final(full := await load(request, tenant_id, job_id)):
+            return full
+        while True:
+            await until_ended(watch, min(max(0.0, deadline - clock()), RECHECK_S))
             full = await load(request, tenant_id, job_id)
-    return full
+            if is_final(full) or watch.leaving or clock() >= deadline:
+                return full
 
 
 async def job_reply(

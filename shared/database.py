@@ -16,7 +16,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from shared import sqlite_writer
+from shared import sqlite_inline
 
 SQLITE_BUSY_MS = 10_000
 CONNECT_S, COMMAND_S = 10, 60
@@ -52,7 +52,8 @@ class Database:
     """One process's way to the truth.
 
     SQLite gets one writing connection (its writers queue here, on the event loop, not in
-    SQLite's busy handler) and a few reading ones; PostgreSQL gets one pool for both.
+    SQLite's busy handler), one for short look-ups and a few for longer reading; PostgreSQL gets
+    one pool for all.
     """
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
@@ -60,7 +61,8 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
             Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
-            self._writer = self._engine(pool_size=1, async_creator=self._open_writer)
+            self._writer = self._engine(pool_size=1, async_creator=self._open_inline)
+            self._looker = self._engine(pool_size=1, async_creator=self._open_inline)
             self._reader = self._engine(
                 pool_size=4, connect_args={"timeout": SQLITE_BUSY_MS / 1000}
             )
@@ -68,11 +70,12 @@ class Database:
         else:
             # Or a server that went away without a word is waited for until TCP gives up.
             patience = {"timeout": CONNECT_S, "command_timeout": COMMAND_S}
-            self._writer = self._reader = self._engine(pool_size=pool_size, connect_args=patience)
+            self._writer = self._engine(pool_size=pool_size, connect_args=patience)
+            self._reader = self._looker = self._writer
 
-    async def _open_writer(self) -> sqlite_writer.Connection:
+    async def _open_inline(self) -> sqlite_inline.Connection:
         path = self.url.database or ":memory:"
-        return sqlite_writer.Connection(path, patience_s=SQLITE_BUSY_MS / 1000)
+        return sqlite_inline.Connection(path, patience_s=SQLITE_BUSY_MS / 1000)
 
     def _engine(self, *, pool_size: int, **more: Any) -> AsyncEngine:
         engine = create_async_engine(
@@ -109,7 +112,18 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for reading; each statement sees what is committed by then."""
-        async with _unavailability(), self._reader.connect() as connection:
+        async with self._reading_from(self._reader) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for look-ups by key, which on SQLite cost no thread: no scans here."""
+        async with self._reading_from(self._looker) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _reading_from(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with _unavailability(), engine.connect() as connection:
             if self.is_sqlite:
                 yield connection
             else:
@@ -118,6 +132,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._writer.dispose()
+        await self._looker.dispose()
         await self._reader.dispose()
 
 
@@ -167,7 +182,12 @@ def on_commit(db: AsyncConnection, callback: Callable[[], None]) -> None:
 
 def insert_on_conflict(db: AsyncConnection, table: type) -> Any:
     """Return the dialect's own INSERT, which knows ON CONFLICT."""
-    make = sqlite.insert if db.dialect.name == "sqlite" else postgresql.insert
+    return insert_into(db.dialect.name, table)
+
+
+def insert_into(dialect: str, table: type) -> Any:
+    """Return a dialect's INSERT, for a statement that is built once."""
+    make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table)
 
 

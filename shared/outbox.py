@@ -40,15 +40,17 @@ async def add(db: AsyncConnection, wakeups: Sequence[Wakeup]) -> list[Promise]:
     """Store wake-ups in the caller's transaction; publish what this returns after the commit."""
     promises = []
     for wakeup in wakeups:
-        row = insert(OutboxMessage).values(
-            actor=wakeup.actor,
-            queue=wakeup.queue,
-            arguments=orjson.dumps(wakeup.kwargs),
-            created_at=now_ms(),
-        )
-        result = await db.execute(row.returning(col(OutboxMessage.id)))
+        row = {
+            "actor": wakeup.actor,
+            "queue": wakeup.queue,
+            "arguments": orjson.dumps(wakeup.kwargs),
+        }
+        result = await db.execute(_ADD, row)
         promises.append(Promise(_known(result.scalar_one()), wakeup))
     return promises
+
+
+_ADD = insert(OutboxMessage).values(created_at=now_ms()).returning(col(OutboxMessage.id))
 
 
 async def overdue(db: AsyncConnection, *, older_than_ms: int, limit: int) -> list[Promise]:

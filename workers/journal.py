@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from shared.database import Database, on_commit
 from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
-from shared.jobs import claim_store
+from shared.jobs import attempt_store, claim_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
@@ -58,10 +58,10 @@ class Journal:
         starts, ends = _sorted(entries)
         sendable = [start for start in starts if held.get(start.job.claim) is Standing.HELD]
         if sendable:
-            await claim_store.start_attempts(db, sendable, self._owner)
+            await attempt_store.start_attempts(db, sendable, self._owner)
         if ends:
             mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
-            await claim_store.end_attempts(db, ends, held)
+            await attempt_store.end_attempts(db, ends, held)
             await claim_store.end_claims(db, mine)
             await self._announcer.announce(db, [_change(end) for end in mine])
             on_commit(db, partial(failpoint, "after_result_commit"))

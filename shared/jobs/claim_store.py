@@ -1,6 +1,6 @@
 """SQL of a worker's hold on jobs: claim, renew, and the fence before every later write."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -11,17 +11,16 @@ from sqlalchemy import (
     case,
     func,
     insert,
-    or_,
     select,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import chunks, insert_on_conflict, now_ms
-from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
-from shared.jobs.model import Attempt, Job, JobRequest, JobResult, in_state
-from shared.jobs.transitions import AttemptStatus, JobState
+from shared.database import chunks, now_ms
+from shared.jobs.claims import ClaimedJob, ClaimEnd, Result, Standing
+from shared.jobs.model import Job, JobRequest, JobResult, in_state
+from shared.jobs.transitions import JobState
 
 IDS_PER_STATEMENT = 500
 ANY_NUMBER = 2**31 - 1
@@ -149,87 +148,20 @@ _HELD = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).wh
 _HELD_LOCKED = _HELD.order_by(col(Job.id)).with_for_update()
 
 
-async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], owner: str) -> None:
-    """Write the attempt rows of calls that are about to be made (after the fence)."""
-    rows = [
-        {
-            "job_id": start.job.id,
-            "claim_number": start.job.claim_number,
-            "call": start.call,
-            "generation": start.job.generation,
-            "deployment": start.deployment,
-            "lane": start.lane,
-            "owner": owner,
-            "limiter_wait_ms": start.limiter_wait_ms,
-        }
-        for start in starts
-    ]
-    statement = insert_on_conflict(db, Attempt).values(
-        status=AttemptStatus.STARTED, started_at=now_ms(), possibly_billed=False, late=False
-    )
-    # The row may be there from a commit whose answer was lost; the fence says that it is ours.
-    await db.execute(statement.on_conflict_do_nothing(), rows)
-
-
-async def end_attempts(
-    db: AsyncConnection, ends: Sequence[ClaimEnd], held: Container[tuple[str, int]]
-) -> None:
-    """Write what became of the calls, also of those whose claim was lost: they cost all the same."""
-    rows = [
-        _attempt_row(end, attempt, late=end.job.claim not in held)
-        for end in ends
-        for attempt in end.attempts
-    ]
-    if not rows:
-        return
-    # One that the rescue has called unknown is known after all. (IN cannot be sent many at once.)
-    status = col(Attempt.status)
-    unended = or_(status == AttemptStatus.STARTED, status == AttemptStatus.UNKNOWN)
-    statement = (
-        update(Attempt)
-        .where(
-            col(Attempt.job_id) == bindparam("at_job"),
-            col(Attempt.claim_number) == bindparam("at_claim"),
-            col(Attempt.call) == bindparam("at_call"),
-            unended,
-        )
-        .values(finished_at=now_ms())
-    )
-    await db.execute(statement, rows)
-
-
-def _attempt_row(end: ClaimEnd, attempt: AttemptEnd, *, late: bool) -> dict[str, Any]:
-    usage = attempt.usage
-    return {
-        "at_job": end.job.id,
-        "at_claim": end.job.claim_number,
-        "at_call": attempt.call,
-        "status": attempt.status,
-        "http_status": attempt.http_status,
-        "error_code": attempt.error_code,
-        "error_message": attempt.error_message,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "cached_tokens": usage and usage.cached_tokens,
-        "cost_nanousd": attempt.cost_nanousd,
-        "first_token_ms": attempt.first_token_ms,
-        "total_ms": attempt.total_ms,
-        "possibly_billed": attempt.possibly_billed,
-        "late": late,
-    }
-
-
 async def end_claims(db: AsyncConnection, ends: Sequence[ClaimEnd]) -> None:
     """Write the new states and the results of claims that still hold (after the fence)."""
     results = [_result_row(end, end.result) for end in ends if end.result is not None]
     if results:
-        await db.execute(insert(JobResult).values(created_at=now_ms()), results)
+        await db.execute(_ADD_RESULTS, results)
     finals = [_final_row(end) for end in ends if end.state != JobState.QUEUED]
     if finals:
         await db.execute(_END_FINALLY, finals)
     waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
     if waits:
         await db.execute(_END_WAITING, waits)
+
+
+_ADD_RESULTS = insert(JobResult).values(created_at=now_ms())
 
 
 def _added(column: Any, name: str) -> Any:

@@ -68,7 +68,7 @@ class JobReader:
         by_tenant: dict[str, list[str]] = defaultdict(list)
         for tenant_id, job_id in keys:
             by_tenant[tenant_id].append(job_id)
-        async with self._database.reading() as db:
+        async with self._database.looking() as db:
             jobs = [
                 row
                 for tenant_id, ids in by_tenant.items()

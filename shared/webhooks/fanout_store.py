@@ -1,19 +1,20 @@
 """SQL of fan-out: who listens to an event, and what is to be delivered to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import Row, fetch, now_ms
+from shared.database import Row, now_ms
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookTry
 
 
 async def listeners(db: AsyncConnection, tenant_ids: Iterable[str]) -> Sequence[Row]:
     """Return the endpoints of these tenants, disabled ones too."""
-    return await fetch(db, _LISTENERS.params(tenants=list(tenant_ids)))
+    found = await db.execute(_LISTENERS, {"tenants": list(tenant_ids)})
+    return cast("Sequence[Row]", found.mappings().all())
 
 
 # Built once: it runs in every transaction that changes a job.

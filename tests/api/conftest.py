@@ -16,7 +16,7 @@ from shared import migrate
 from shared.auth import issuing, store
 from shared.auth.permissions import Role
 from shared.database import Database
-from shared.jobs import claim_store
+from shared.jobs import attempt_store, claim_store
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimEnd, Result
 from shared.jobs.transitions import AttemptStatus, JobState
 from shared.resources import secret_key
@@ -61,11 +61,11 @@ class Api:
         """Do what a worker does."""
         async with self.database.transaction() as db:
             (job,) = await claim_store.claim(db, [job_id], owner="w", lease_ms=60_000)
-            await claim_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "w")
+            await attempt_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "w")
             end = ClaimEnd(
                 job, state, result=result, attempts=[AttemptEnd(1, AttemptStatus.OK, 200)]
             )
-            await claim_store.end_attempts(db, [end], {job.claim})
+            await attempt_store.end_attempts(db, [end], {job.claim})
             await claim_store.end_claims(db, [end])
 
 

@@ -71,7 +71,7 @@ MUTATIONS = (
     Mutation(
         "attempt rows: not written before the send",
         "workers/journal.py",
-        "        if sendable:\n            await claim_store.start_attempts(db, sendable, self._owner)\n",
+        "        if sendable:\n            await attempt_store.start_attempts(db, sendable, self._owner)\n",
         "",
         "test_worker_dies_after_the_send",
     ),

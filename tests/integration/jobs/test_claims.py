@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from shared.clock import now_ms
 from shared.database import Database, Row
 from shared.inference.usage import Usage
-from shared.jobs import claim_store, store
+from shared.jobs import attempt_store, claim_store, store
 from shared.jobs.claims import (
     AttemptEnd,
     AttemptStart,
@@ -46,7 +46,7 @@ async def finish(database: Database, job: ClaimedJob, *, owner: str = "a") -> bo
     end = ClaimEnd(job, JobState.COMPLETED, result=Result(200, b'{"a":1}'), attempts=[call])
     async with database.transaction() as db:
         held = await claim_store.fence(db, [job], owner=owner)
-        await claim_store.end_attempts(db, [end], held)
+        await attempt_store.end_attempts(db, [end], held)
         if held:
             await claim_store.end_claims(db, [end])
     return bool(held)
@@ -54,7 +54,7 @@ async def finish(database: Database, job: ClaimedJob, *, owner: str = "a") -> bo
 
 async def begin(database: Database, job: ClaimedJob, *, owner: str = "a") -> None:
     async with database.transaction() as db:
-        await claim_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], owner)
+        await attempt_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], owner)
 
 
 async def test_a_claim_takes_what_is_ready_and_nothing_else(
@@ -221,7 +221,7 @@ async def test_many_ends_of_many_kinds_go_in_one_transaction(
 
     async with database.transaction() as db:
         held = await claim_store.fence(db, jobs, owner="a")
-        await claim_store.end_attempts(db, ends, held)
+        await attempt_store.end_attempts(db, ends, held)
         await claim_store.end_claims(db, ends)
 
     states = [(await row(database, job.id))["state"] for job in jobs]

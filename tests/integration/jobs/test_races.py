@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from shared.database import Database, is_unavailable
 from shared.enqueue import Enqueuer
 from shared.inference.usage import Usage
-from shared.jobs import change_store, claim_store
+from shared.jobs import attempt_store, change_store, claim_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
@@ -52,7 +52,7 @@ async def test_a_start_written_twice_is_one_attempt(database: Database, add_job:
 
     for _ in range(2):
         async with database.transaction() as db:
-            await claim_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
+            await attempt_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
 
     assert len(await attempts(database, job.id)) == 1
 

@@ -4,7 +4,7 @@ from shared import outbox
 from shared.clock import now_ms
 from shared.database import Database
 from shared.enqueue import ActorName, QueueName, Wakeup
-from shared.jobs import claim_store, timer_store
+from shared.jobs import attempt_store, timer_store
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart
 from shared.jobs.timer_store import Verdict
@@ -71,7 +71,7 @@ async def test_an_abandoned_job_is_reclaimed_and_its_call_unknown(
     job_id = await add_job()
     (job,) = await claim(database, [job_id], lease_ms=-1)
     async with database.transaction() as db:
-        await claim_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
+        await attempt_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
     held = await add_job()
     await claim(database, [held])
 
@@ -119,7 +119,7 @@ async def test_calls_under_way_are_named_as_the_limiter_knows_them(
 ) -> None:
     (job,) = await claim(database, [await add_job()])
     async with database.transaction() as db:
-        await claim_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
+        await attempt_store.start_attempts(db, [AttemptStart(job, 1, "d", "lane", 0)], "a")
 
     async with database.reading() as db:
         assert {"lane": [f"{job.id}:1:1"]} == await timer_store.calls_under_way(db)

@@ -1,25 +1,28 @@
-"""SQLite's writing connection without a thread: what aiosqlite offers SQLAlchemy, performed at once.
+"""A SQLite connection without a thread: what aiosqlite offers SQLAlchemy, performed at once.
 
 A group of writes is a few milliseconds of work that holds the lock of the whole database. Over a
 thread each of its statements takes several hand-overs, and each of these waits for its turn of
 a busy event loop: the lock was held ten times as long as the work took. So statements run where
 they are asked for; only what really waits leaves the loop: the lock (asked for again every
-millisecond, which is also fairer than SQLite's own waiting) and the commit with its fsync.
+millisecond, which is also fairer than SQLite's own waiting) and a commit whose fsync is slow.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Iterable, Sequence
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any, Self
 
 BEGIN = "BEGIN IMMEDIATE"
 ASK_AGAIN_S = 0.001
 PRIMARY = 0xFF
+INLINE_S = 0.002
+"""A disk that commits faster than this does it on the loop: a thread would take longer."""
+FORGETTING = 0.5
 
 
 class Cursor:
-    """A cursor of the writing connection."""
+    """A cursor of an inline connection."""
 
     def __init__(self, connection: sqlite3.Connection, patience_s: float) -> None:
         self._cursor = connection.cursor()
@@ -70,12 +73,13 @@ class Cursor:
 
 
 class Connection:
-    """The one writing connection of a process."""
+    """A connection whose statements run on the event loop: keep them short."""
 
     isolation_level = None
 
     def __init__(self, path: str, *, patience_s: float) -> None:
         self._patience_s = patience_s
+        self._commit_s = INLINE_S
         self._connection = sqlite3.connect(
             path, timeout=0, isolation_level=None, check_same_thread=False
         )
@@ -85,16 +89,25 @@ class Connection:
         return Cursor(self._connection, self._patience_s)
 
     async def commit(self) -> None:
-        """Commit, in a thread: the disk may take its time."""
+        """Commit; where the disk took its time lately, in a thread."""
         if not self._connection.in_transaction:
             return
-        committing = asyncio.ensure_future(asyncio.to_thread(self._connection.commit))
+        if self._commit_s < INLINE_S:
+            self._commit()
+            return
+        committing = asyncio.ensure_future(asyncio.to_thread(self._commit))
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
             # Whoever asked may leave, but not before the connection is free again.
             await committing
             raise
+
+    def _commit(self) -> None:
+        began = perf_counter()
+        self._connection.commit()
+        # One slow commit sends the next few to the thread; fast ones bring them back.
+        self._commit_s = max(perf_counter() - began, self._commit_s * FORGETTING)
 
     async def rollback(self) -> None:
         """Undo what was not committed."""
