@@ -1,6 +1,7 @@
 """From a request to a draft: checked against its endpoint, its model, its deadline and its limits."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,7 @@ from shared.files import store as file_store
 from shared.ids import new_id
 from shared.jobs.draft import Endpoint, IdempotencyClaim, JobDraft
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, refuse_what_never_fits
+from shared.jobs.transitions import Priority
 from shared.limiter.estimate import estimate
 from shared.resources import Resources
 from shared.settings import Settings
@@ -29,6 +31,18 @@ BODIES: Mapping[Endpoint, type[ChatBody | EmbeddingsBody | DocumentBody]] = {
 LONGEST_KEY = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """How a request to its own endpoint differs from one submitted as a job.
+
+    Its fields are the body's own. `priority` and `lifetime_s` (None: as any job) come of how its
+    caller waits, so they are no part of what makes two requests with one idempotency key alike.
+    """
+
+    priority: Priority = Priority.STANDARD
+    lifetime_s: float | None = None
+
+
 async def draft_job(
     request: Request,
     tenant_id: str,
@@ -37,6 +51,7 @@ async def draft_job(
     options: JobOptions,
     *,
     identity: str | None = None,
+    direct: Direct | None = None,
 ) -> JobDraft:
     """Check everything that can be checked now; a large body is in the blob store afterwards.
 
@@ -44,14 +59,15 @@ async def draft_job(
         BadRequest, NotFound, Unprocessable: what is wrong, by its field; nothing was stored.
     """
     resources: Resources = request.state.resources
-    checked = _check_body(endpoint, body)
+    checked = _check_body(endpoint, body, prefix="" if direct else "body")
     if isinstance(checked, DocumentBody):
         await _check_document(resources, tenant_id, checked)
     route = resources.catalog.resolve(checked.model)
     cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
     refuse_what_never_fits(route, cost)
     now = now_ms()
-    scheduled_at, complete_by = _times(options, now, resources.settings)
+    lifetime_s = direct.lifetime_s if direct else None
+    scheduled_at, complete_by = _times(options, now, resources.settings, lifetime_s)
     raw = orjson.dumps(body)
     alike = raw if identity is None else orjson.dumps({**body, "file_id": identity})
     idempotency = _idempotency(request, endpoint, alike, options)
@@ -68,7 +84,7 @@ async def draft_job(
         request_bytes=len(raw),
         created_at=now,
         complete_by=complete_by,
-        priority=options.priority,
+        priority=direct.priority if direct else options.priority,
         scheduled_at=scheduled_at,
         max_attempts=options.max_attempts,
         on_unknown=options.on_unknown,
@@ -79,12 +95,12 @@ async def draft_job(
 
 
 def _check_body(
-    endpoint: Endpoint, body: Mapping[str, Any]
+    endpoint: Endpoint, body: Mapping[str, Any], *, prefix: str
 ) -> ChatBody | EmbeddingsBody | DocumentBody:
     try:
         return BODIES[endpoint].model_validate(body)
     except ValidationError as error:
-        raise invalid_fields(error, prefix="body") from error
+        raise invalid_fields(error, prefix=prefix) from error
 
 
 async def _check_document(resources: Resources, tenant_id: str, body: DocumentBody) -> None:
@@ -100,11 +116,14 @@ async def _check_document(resources: Resources, tenant_id: str, body: DocumentBo
         raise NotFound(detail, code="file_not_found", param="file_id")
 
 
-def _times(options: JobOptions, now: int, settings: Settings) -> tuple[int | None, int]:
+def _times(
+    options: JobOptions, now: int, settings: Settings, lifetime_s: float | None
+) -> tuple[int | None, int]:
     scheduled_at = in_ms(options.scheduled_at)
     begin = max(now, scheduled_at or now)
     longest = round(settings.max_lifetime_s * 1000)
-    complete_by = in_ms(options.complete_by) or begin + round(settings.default_lifetime_s * 1000)
+    lifetime_ms = round((lifetime_s or settings.default_lifetime_s) * 1000)
+    complete_by = in_ms(options.complete_by) or begin + lifetime_ms
     if complete_by <= begin:
         detail = "`complete_by` must be later than now and than `scheduled_at`."
         raise BadRequest(detail, param="complete_by")

@@ -17,11 +17,12 @@ from starlette.types import Scope
 
 from shared.database import is_unavailable
 from shared.errors import BadRequest, PenstockError, Unavailable
-from shared.jobs.draft import Endpoint
 
 REQUEST_ID = "penstock.request_id"
 CLIENT_CLOSED_REQUEST = 499
 MAX_SHOWN = 20
+LONGEST_RETRY_AFTER_S = 60
+"""Beyond it some clients do not come back at all, and others at once."""
 log = structlog.get_logger()
 
 # What OpenAI's SDKs repeat unless they are told not to.
@@ -32,7 +33,9 @@ _OPENAI_TYPES = {
     403: "permission_error",
     429: "rate_limit_error",
     500: "server_error",
+    502: "server_error",
     503: "service_unavailable_error",
+    504: "server_error",
 }
 
 
@@ -81,7 +84,8 @@ def problem_response(
 def _headers(error: PenstockError) -> dict[str, str]:
     headers = {}
     if error.retry_after_s is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+        seconds = max(1, math.ceil(error.retry_after_s))
+        headers["Retry-After"] = str(min(seconds, LONGEST_RETRY_AFTER_S))
     elif error.status in _RETRIED_BY_CLIENTS or error.status in _NEVER_BETTER:
         headers["x-should-retry"] = "false"
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -185,8 +189,6 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     detail = error.detail
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"There is nothing at {path}: /openapi.json lists the paths."
-        if path in set(Endpoint):
-            detail = f"{path} is not called directly: name it as `endpoint` in POST /v1/jobs."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_methods(request.scope))
         detail = f"{request.method} is not possible at {path}; possible: {headers['Allow']}."

@@ -6,13 +6,16 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 
+from api.openai.disconnect import Canceller
 from api.readiness import Readiness
 from api.waiting import Waiting, left_at_signals
 from shared.auth.keyring import Keyring
+from shared.events.deltas import DeltaLog
 from shared.jobs.pace import Pace
 from shared.jobs.pulse import Pulse
 from shared.jobs.reader import JobReader
 from shared.jobs.submit import Submitter
+from shared.limiter.levels import Levels
 from shared.resources import Resources, open_resources
 from shared.settings import Settings
 from shared.telemetry.metrics import ApiMetrics
@@ -27,6 +30,9 @@ class State(TypedDict):
     reader: JobReader
     pace: Pace
     waiting: Waiting
+    deltas: DeltaLog
+    levels: Levels
+    canceller: Canceller
     pulse: Pulse
     metrics: ApiMetrics
     readiness: Readiness
@@ -45,6 +51,7 @@ def lifespan(
             )
             waiting = Waiting(resources.redis)
             keyring = Keyring(resources.database, resources.secret_key)
+            canceller = Canceller(resources, metrics)
             waiting.start()
             try:
                 with left_at_signals(waiting):
@@ -55,12 +62,16 @@ def lifespan(
                         reader=JobReader(resources.database),
                         pace=Pace(resources.database),
                         waiting=waiting,
+                        deltas=DeltaLog(resources.redis),
+                        levels=Levels(resources.redis),
+                        canceller=canceller,
                         pulse=Pulse(resources.database),
                         metrics=metrics,
                         readiness=Readiness(resources),
                     )
             finally:
                 await waiting.close()
+                await canceller.close()
                 await submitter.close()
                 await keyring.close()
 

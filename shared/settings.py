@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     default_lifetime_s: float = 24 * 3600
     max_lifetime_s: float = 7 * 24 * 3600
 
+    # answers now
+    sync_timeout_s: float = 600
+    on_disconnect: Literal["cancel", "continue"] = "cancel"
+
     # leases and the scheduler
     lease_s: float = 60
     renew_s: float = 15

@@ -1,10 +1,12 @@
 """What a call cost: the operator's price, else the published one, in nano-dollars."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
 
 from shared.inference.usage import Usage
 
@@ -60,6 +62,17 @@ def price_of(
         cache_read_tokens=usage.cached_tokens,
     )
     return int(calc_price(priced, model, provider_id=_provider_id(provider)).total_price * NANO)
+
+
+@lru_cache(maxsize=64)
+def published_models(provider: str) -> Sequence[str]:
+    """List the models of a provider that have a published price; none where nothing is known."""
+    wanted = _provider_id(provider)
+    listed = [each.models for each in get_snapshot().providers if each.id == wanted]
+    names = {model.id for models in listed for model in models}
+    # Variants and families stand there by patterns, and other vendors' models beside Google's own.
+    plain = {name for name in names if ":" not in name and not name.endswith("-")}
+    return sorted(each for each in plain if provider != "gemini" or each.startswith("gemini"))
 
 
 def _provider_id(provider: str) -> str:

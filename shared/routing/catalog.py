@@ -88,6 +88,14 @@ class Catalog:
             raise NotFound(detail, code="model_not_found", param="model")
         return route
 
+    def routes(self) -> list[tuple[str, Route]]:
+        """List the configured names and what they stand for, in the order of the file."""
+        return list(self._routes.items())
+
+    def vendors(self) -> list[str]:
+        """List the vendors whose every model can be named, because their key is set."""
+        return list(self._provider_keys)
+
     def lanes(self) -> dict[str, Target]:
         """Return every configured target by its lane key."""
         return {each.lane_key: each for route in self._routes.values() for each in targets(route)}

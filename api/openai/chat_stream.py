@@ -1,0 +1,241 @@
+"""A chat completion in chunks: follows a job from its first delta to `[DONE]`.
+
+A response of our own, not sse-starlette's: the head waits until the status is known, and one loop
+sends, keeps alive and listens, where the library runs four tasks for each client.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from redis import RedisError
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from api.errors import problem
+from api.job_replies import result_bytes
+from api.openai.call import Call, failure_response
+from api.openai.chat_chunks import Chunks, event
+from api.openai.failures import JobFailed, StreamBroken, failure_of
+from api.openai.vigil import Vigil, vigil
+from shared.errors import PenstockError
+from shared.events.deltas import MOST_READ, Delta, DeltaLog
+from shared.jobs.reader import FullJob
+
+KEEP_ALIVE = b": keep-alive\n\n"
+HEAD = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """Seconds: until the head is sent at the latest, between signs of life, for a slow reader."""
+
+    head_s: float = 10.0
+    ping_s: float = 15.0
+    send_s: float = 30.0
+
+
+class SlowReader(Exception):
+    """The client has not taken what was sent to it."""
+
+
+class ChatStream:
+    """The ASGI response to a call that asked for a stream."""
+
+    def __init__(self, call: Call, *, include_usage: bool, tempo: Tempo | None = None) -> None:
+        self._call = call
+        self._include_usage = include_usage
+        self._tempo = _within(tempo or Tempo(), call.read_timeout_s)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream the answer; a failure before anything was sent has its own status."""
+        call, outlet = self._call, _Outlet(self._call, send, self._tempo.send_s)
+        try:
+            with vigil(call, receive, deltas=True) as kept:
+                follower = _Follower(call, kept, self._tempo, include_usage=self._include_usage)
+                async with aclosing(follower.pieces()) as pieces:
+                    async for piece in pieces:
+                        await outlet.write(piece)
+            await outlet.write(b"", more=False)
+        except (ClientDisconnect, SlowReader) as gone:
+            log.info("stream.left", slow=isinstance(gone, SlowReader))
+            call.abandon()
+        except PenstockError as error:
+            if not isinstance(error, JobFailed):
+                call.abandon()
+            if not outlet.begun:
+                await failure_response(call, error)(scope, receive, send)
+                return
+            told = {"error": problem(error, scope)["error"]}
+            await outlet.write(event(told), more=False)
+
+
+class _Outlet:
+    """Sends the head with the first piece."""
+
+    def __init__(self, call: Call, send: Send, send_s: float) -> None:
+        self._call = call
+        self._send = send
+        self._send_s = send_s
+        self.begun = False
+
+    async def write(self, piece: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(self._send_s):
+                if not self.begun:
+                    self.begun = True
+                    await self._send(self._start())
+                body = {"type": "http.response.body", "body": piece, "more_body": more}
+                await self._send(body)
+        except TimeoutError as error:
+            raise SlowReader from error
+
+    def _start(self) -> dict[str, object]:
+        headers = {**HEAD, **self._call.headers()}
+        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        return {"type": "http.response.start", "status": 200, "headers": raw}
+
+
+class _Follower:
+    """Turns what is heard of a job into pieces to send; behind all of it stands the stored result."""
+
+    def __init__(self, call: Call, kept: Vigil, tempo: Tempo, *, include_usage: bool) -> None:
+        self._call = call
+        self._vigil = kept
+        self._watch = kept.watch
+        self._tempo = tempo
+        self._log: DeltaLog = call.request.state.deltas
+        head = {
+            "id": f"chatcmpl-{call.job_id.removeprefix('job_')}",
+            "created": call.job["created_at"] // 1000,
+            "model": call.job["model"],
+        }
+        self._chunks = Chunks(head, include_usage=include_usage)
+        # The claim that is being streamed, and how far.
+        self._version = 0
+        self._number = 0
+        self._whole = False
+        # A part is missing: to be looked for in the log; or it is not even there.
+        self._behind = False
+        self._lost = False
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Yield what to send, to the end.
+
+        Raises:
+            PenstockError: the job failed, or the stream cannot go on.
+            ClientDisconnect: nobody is there to read it.
+        """
+        clock = asyncio.get_running_loop().time
+        silent_until = clock() + self._tempo.head_s
+        while True:
+            for piece in await self._heard():
+                yield piece
+                silent_until = clock() + self._tempo.ping_s
+            if self._vigil.due and (full := await self._vigil.look()) is not None:
+                yield await self._ending(full)
+                return
+            if clock() >= silent_until:
+                yield KEEP_ALIVE
+                silent_until = clock() + self._tempo.ping_s
+            await self._vigil.news(silent_until - clock())
+
+    async def _heard(self) -> list[bytes]:
+        heard = self._take_heard()
+        pieces = self._pieces(heard)
+        if self._watch.stale or self._behind:
+            self._watch.stale = False
+            pieces += await self._caught_up(heard)
+        if self._watch.number > self._version > 0 and not self._watch.ended:
+            self._refuse_restart()
+        return pieces
+
+    async def _caught_up(self, heard: list[Delta]) -> list[bytes]:
+        try:
+            read = await self._read_log()
+        except RedisError as error:
+            log.warning("stream.log_away", error=str(error)[:500])
+            self._behind = True
+            return []
+        self._behind = False
+        pieces = self._pieces([*read, *heard])
+        # What is missing in the log too comes with the stored result.
+        self._lost, self._behind = self._behind, False
+        return pieces
+
+    async def _read_log(self) -> list[Delta]:
+        version, number = self._version, self._number
+        found: list[Delta] = []
+        while True:
+            page = await self._log.after(self._call.job_id, version, number)
+            found += page
+            if len(page) < MOST_READ:
+                return found
+            version, number = page[-1].version, page[-1].number
+
+    def _take_heard(self) -> list[Delta]:
+        heard = list(self._watch.deltas)
+        self._watch.deltas.clear()
+        return heard
+
+    def _pieces(self, deltas: Iterable[Delta]) -> list[bytes]:
+        deltas = list(deltas)
+        newest = max((each.version for each in deltas), default=0)
+        if newest > self._version:
+            if self._version:
+                self._refuse_restart()
+            self._version, self._number = newest, 0
+            self._whole = self._lost = False
+        pieces = []
+        for delta in deltas:
+            if self._is_next(delta):
+                self._whole = delta.last
+                if piece := self._chunks.encode(delta.chunks):
+                    pieces.append(piece)
+        return pieces
+
+    def _is_next(self, delta: Delta) -> bool:
+        known = delta.version < self._version or delta.number <= self._number
+        if known or self._lost:
+            return False
+        if delta.number > self._number + 1:
+            self._behind = True
+            return False
+        self._number = delta.number
+        return True
+
+    def _refuse_restart(self) -> None:
+        if self._chunks.begun:
+            raise StreamBroken(
+                "The provider's stream broke off in the middle and the job began again: what was"
+                " streamed is no part of its answer."
+            )
+
+    async def _ending(self, full: FullJob) -> bytes:
+        raw = await result_bytes(full, self._call.request.state.resources)
+        if (failure := failure_of(full.job, raw)) is not None:
+            raise failure
+        pieces = self._pieces(self._take_heard())
+        if full.job["version"] != self._version + 1:
+            # Another claim than the streamed one completed it.
+            self._refuse_restart()
+            self._whole = False
+        if not self._whole or self._chunks.lacks_usage:
+            pieces.append(self._chunks.rest(orjson.loads(raw)))
+        return b"".join([*pieces, self._chunks.end()])
+
+
+def _within(tempo: Tempo, read_timeout_s: float | None) -> Tempo:
+    # A client that gives up after less silence hears of us before.
+    if read_timeout_s is None:
+        return tempo
+    most = max(0.5, read_timeout_s - 1)
+    return Tempo(min(tempo.head_s, most), min(tempo.ping_s, most), tempo.send_s)

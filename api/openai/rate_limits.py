@@ -1,0 +1,56 @@
+"""`x-ratelimit-*`: how much of the model's limits is left, read while the job runs."""
+
+import asyncio
+from collections.abc import Sequence
+
+from shared.jobs.lanes import lane_of
+from shared.limiter.levels import Level, Levels
+from shared.routing.catalog import Catalog
+
+SHOWN = {"requests": "requests", "tokens": "tokens"}
+MINUTE_S, HOUR_S = 60, 3600
+
+
+class Limits:
+    """The levels of the lane that a model's calls take first, asked for at once and used if there."""
+
+    def __init__(self, levels: Levels, catalog: Catalog, model: str) -> None:
+        self._task: asyncio.Task[Sequence[Level]] | None = None
+        lane = lane_of(catalog.resolve(model).targets[0])
+        if lane.buckets:
+            self._task = asyncio.create_task(levels.of(lane), name="limits")
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers; none where there is no limit, or Redis did not tell in time."""
+        if self._task is None:
+            return {}
+        if not self._task.done():
+            self._task.cancel()
+            return {}
+        return {} if self._task.cancelled() else limit_headers(self._task.result())
+
+
+def limit_headers(levels: Sequence[Level]) -> dict[str, str]:
+    """Spell levels as OpenAI does."""
+    headers = {}
+    for level in levels:
+        name = SHOWN.get(level.unit)
+        if name is not None:
+            headers[f"x-ratelimit-limit-{name}"] = str(level.per_minute)
+            headers[f"x-ratelimit-remaining-{name}"] = str(level.remaining)
+            headers[f"x-ratelimit-reset-{name}"] = go_duration(level.full_in_s)
+    return headers
+
+
+def go_duration(seconds: float) -> str:
+    """Spell a duration as Go does, to the millisecond: `6m0s`, `1.5s`, `12ms`, `0s`."""
+    ms = round(seconds * 1000)
+    if 0 < ms < 1000:  # noqa: PLR2004
+        return f"{ms}ms"
+    whole, rest_ms = divmod(ms, 1000)
+    hours, minutes, left = whole // HOUR_S, whole % HOUR_S // MINUTE_S, whole % MINUTE_S
+    fraction = f".{rest_ms:03d}".rstrip("0") if rest_ms else ""
+    text = f"{left}{fraction}s"
+    if whole >= MINUTE_S:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
