@@ -12,7 +12,7 @@ from starlette.routing import Route
 from api.auth import principal
 from api.body import read_model
 from api.cancelling import cancel_job
-from api.drafts import draft_job
+from api.drafts import Direct, draft_job
 from api.job_filters import read_filters
 from api.job_replies import (
     ACCEPTED,
@@ -22,6 +22,7 @@ from api.job_replies import (
     load,
     load_when_ended,
     result_bytes,
+    wait_and_load,
 )
 from api.job_request import JobLookup, JobOptions, JobSubmit
 from api.pagination import find_page, list_page
@@ -57,24 +58,26 @@ async def submit(
     options: JobOptions,
     *,
     identity: str | None = None,
+    direct: Direct | None = None,
 ) -> Response:
     """Draft, store and answer: what every way of submitting a single job has in common.
 
     `identity` stands for the file in the idempotency fingerprint where each upload has a new id.
     """
-    draft = await draft_job(request, tenant_id, endpoint, body, options, identity=identity)
-    submission = await _store(request, draft)
+    draft = await draft_job(
+        request, tenant_id, endpoint, body, options, identity=identity, direct=direct
+    )
+    submission = await store_draft(request, draft)
     job = submission.job
-    structlog.contextvars.bind_contextvars(job_id=job["id"])
     headers = {"Location": f"/v1/jobs/{job['id']}"}
     if submission.replayed:
         headers["Idempotent-Replayed"] = "true"
     prefer = preference(request)
     if prefer.applied:
         headers["Preference-Applied"] = prefer.applied
-    full = FullJob(job, (), None)
     if prefer.wait_s or submission.replayed:
-        full = await load_when_ended(request, tenant_id, job["id"], prefer.wait_s)
+        load_then = load_when_ended if submission.replayed else wait_and_load
+        full = await load_then(request, tenant_id, job["id"], prefer.wait_s)
         status = OK if is_final(full) else ACCEPTED
         return await job_reply(request, full, status=status, headers=headers)
     # The place in the queue is a query of its own: who wants it asks for the job.
@@ -82,7 +85,8 @@ async def submit(
     return Response(orjson.dumps(public_job(job)), ACCEPTED, headers, "application/json")
 
 
-async def _store(request: Request, draft: JobDraft) -> Submission:
+async def store_draft(request: Request, draft: JobDraft) -> Submission:
+    """Store a draft; its blob goes again where the job that it was for is not stored."""
     blobs = request.state.resources.blobs
     try:
         submission: Submission = await request.state.submitter.submit(draft)
@@ -94,6 +98,7 @@ async def _store(request: Request, draft: JobDraft) -> Submission:
     failpoint("after_job_commit")
     if submission.replayed and draft.blob:
         await blobs.delete(draft.blob)
+    structlog.contextvars.bind_contextvars(job_id=submission.job["id"])
     return submission
 
 
