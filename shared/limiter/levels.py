@@ -1,7 +1,7 @@
 """How full the buckets of a lane are, for those who want to know: it decides and changes nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -27,11 +27,17 @@ class Level:
 
 
 class Levels:
-    """Reads lanes; calls that come together share what was read a moment ago."""
+    """Reads lanes; calls that come together share what was read a moment ago.
 
-    def __init__(self, redis: Redis, *, fresh_s: float = FRESH_S) -> None:
+    `clock` replaces Redis's own (in µs, for tests).
+    """
+
+    def __init__(
+        self, redis: Redis, *, fresh_s: float = FRESH_S, clock: Callable[[], int] | None = None
+    ) -> None:
         self._redis = redis
         self._fresh_s = fresh_s
+        self._clock = clock
         self._read: dict[str, tuple[float, asyncio.Task[Sequence[Level]]]] = {}
 
     async def of(self, lane: Lane) -> Sequence[Level]:
@@ -54,7 +60,7 @@ class Levels:
         except (RedisError, OSError, TimeoutError) as error:
             log.debug("limiter.levels_unknown", lane=lane.key, error=str(error))
             return ()
-        wall = seconds * MICRO + micros
+        wall = self._clock() if self._clock else seconds * MICRO + micros
         return [_level(each, wall, values, values[3 + n]) for n, each in enumerate(buckets)]
 
 
