@@ -1,5 +1,6 @@
 """The database: SQLite or PostgreSQL behind one interface, and the only place that commits."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -19,7 +20,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from shared import sqlite_inline
 
 SQLITE_BUSY_MS = 10_000
-CONNECT_S, COMMAND_S = 10, 60
+CONNECT_S, COMMAND_S, TURN_S = 10, 60, 30
 PASSING = ("08", "25006", "3D000", "40", "53", "57")
 """SQLSTATEs that pass: connection, read-only after a failover, deadlock, resources, shutdown."""
 _AFTER_COMMIT = "penstock.after_commit"
@@ -59,6 +60,8 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._writes = asyncio.Lock()
+        self._connection: AsyncConnection | None = None
         if self.is_sqlite:
             Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
             self._writer = self._engine(pool_size=1, async_creator=self._open_inline)
@@ -82,7 +85,7 @@ class Database:
             self.url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=30,
+            pool_timeout=TURN_S,
             pool_pre_ping=not self.is_sqlite,
             # Errors end in the logs, and parameters are prompts, answers and digests of keys.
             hide_parameters=True,
@@ -97,7 +100,7 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """Open a writing transaction: commits on leaving, rolls back on an exception."""
-        async with _unavailability(), self._writer.connect() as connection:
+        async with _unavailability(), self._writing() as connection:
             callbacks: list[Callable[[], None]] = []
             connection.info[_AFTER_COMMIT] = callbacks
             try:
@@ -108,6 +111,27 @@ class Database:
             await connection.commit()
             for callback in callbacks:
                 callback()
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        if not self.is_sqlite:
+            async with self._writer.connect() as connection:
+                yield connection
+            return
+        # There is one anyway: taking it from a pool and back costs as much as a small transaction.
+        async with self._turn():
+            if self._connection is None or self._connection.invalidated:
+                self._connection = await self._writer.connect()
+            yield self._connection
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(TURN_S):
+            await self._writes.acquire()
+        try:
+            yield
+        finally:
+            self._writes.release()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -131,6 +155,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._connection is not None:
+            await self._connection.close()
         await self._writer.dispose()
         await self._looker.dispose()
         await self._reader.dispose()
