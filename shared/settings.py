@@ -74,6 +74,13 @@ class Settings(BaseSettings):
     max_document_bytes: int = 50 * 1024 * 1024
     max_document_chars: int = 400_000
 
+    # webhooks
+    webhook_allow_private: bool = False
+    webhook_timeout_s: float = 15
+    webhook_schedule_s: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400)
+    webhook_at_once: int = Field(default=5, ge=1)
+    webhook_disable_after_s: float = 5 * 24 * 3600
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     # names one point of shared/failpoints.py; the fault tests set it

@@ -97,13 +97,22 @@ class WebhookDelivery(SQLModel, table=True):
             "next_try_at",
             **_where("state = 'pending'"),
         ),
+        # What a person asked for goes before what waits.
         Index(
-            "webhook_delivery_next",
-            "next_try_at",
+            "webhook_delivery_by_hand",
             "target",
-            **_where("state = 'pending'"),
+            **_where("state = 'pending' AND finished_at IS NOT NULL"),
         ),
     )
+
+
+class WebhookRest(SQLModel, table=True):
+    """A target that asked for less, and until when nothing is sent to it by itself."""
+
+    __tablename__ = "webhook_rest"
+
+    target: str = Field(primary_key=True)
+    rests_until: int = Field(sa_type=BigInteger)
 
 
 class WebhookTry(SQLModel, table=True):

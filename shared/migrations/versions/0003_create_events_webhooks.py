@@ -59,11 +59,11 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index(
-            "webhook_delivery_next",
-            ["next_try_at", "target"],
+            "webhook_delivery_by_hand",
+            ["target"],
             unique=False,
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
+            sqlite_where=sa.text("state = 'pending' AND finished_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'pending' AND finished_at IS NOT NULL"),
         )
 
     op.create_table(
@@ -103,6 +103,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id"),
     )
     op.create_table(
+        "webhook_rest",
+        sa.Column("target", sa.String(), nullable=False),
+        sa.Column("rests_until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("target"),
+    )
+    op.create_table(
         "webhook_try",
         sa.Column("delivery_id", sa.String(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
@@ -125,6 +131,7 @@ def downgrade() -> None:
         batch_op.drop_column("webhook")
 
     op.drop_table("webhook_try")
+    op.drop_table("webhook_rest")
     op.drop_table("webhook_secret")
     with op.batch_alter_table("webhook_endpoint", schema=None) as batch_op:
         batch_op.drop_index(
@@ -136,9 +143,9 @@ def downgrade() -> None:
     op.drop_table("webhook_endpoint")
     with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
         batch_op.drop_index(
-            "webhook_delivery_next",
-            sqlite_where=sa.text("state = 'pending'"),
-            postgresql_where=sa.text("state = 'pending'"),
+            "webhook_delivery_by_hand",
+            sqlite_where=sa.text("state = 'pending' AND finished_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'pending' AND finished_at IS NOT NULL"),
         )
         batch_op.drop_index(
             "webhook_delivery_due",
