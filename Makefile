@@ -9,14 +9,15 @@ SOURCES := $(wildcard api workers shared tests bench docs)
 
 BIN := .venv/bin
 STAMP := .venv/.installed
+SDKS := .venv/sdks
 
-.PHONY: help install demo up test check lint types contracts architecture bench lock clean
+.PHONY: help install sdks peers demo up test check lint types contracts architecture bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## create .venv with everything, .venv/bin/penstock included
+install: $(STAMP) sdks ## create .venv with everything, .venv/bin/penstock included
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@test -n "$(PYTHON)" || { \
@@ -31,13 +32,31 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# What cannot share .venv, because it wants other versions: an environment of its own, offline from then on.
+define environment
+@echo "installing into $(@D)"
+@$(BIN)/python -m venv --clear $(@D)
+@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $<
+@touch $@
+endef
+
+sdks: $(SDKS)/openai-1/.installed
+
+$(SDKS)/openai-1/.installed: tests/e2e/sdks/openai-1.lock | $(STAMP)
+	$(environment)
+
+peers: $(SDKS)/litellm/.installed ## install what `make bench` compares with: 750 MB, a minute
+
+$(SDKS)/litellm/.installed: bench/litellm.lock | $(STAMP)
+	$(environment)
+
 demo: $(STAMP) ## start everything, process the sample documents as a client, stop everything
 	@$(BIN)/penstock demo
 
 up: $(STAMP) ## start everything for use; Ctrl-C drains and stops it
 	@$(BIN)/penstock up
 
-test: $(STAMP) ## every test; starts its own servers
+test: $(STAMP) sdks ## every test; starts its own servers
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 check: lint types contracts architecture ## lint, types, contracts, house rules
@@ -56,6 +75,7 @@ architecture: $(STAMP)
 	@$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(STAMP) ## measure against the same local upstream; prints a table
+	@$(MAKE) --silent peers || echo "litellm could not be installed: its rows are left out" >&2
 	@$(BIN)/python -m bench
 
 lock: $(STAMP) ## pin the newest versions that pyproject.toml allows
@@ -63,6 +83,9 @@ lock: $(STAMP) ## pin the newest versions that pyproject.toml allows
 	  pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --constraints requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
+	@for of in tests/e2e/sdks/openai-1 bench/litellm; do \
+	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	    $$of.in --output-file $$of.lock; done
 
 clean: ## remove what the commands made, the service's data (var) excepted
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl

@@ -81,3 +81,13 @@ def test_locks_agree() -> None:
     ]
 
     assert pins[0] <= pins[1]
+
+
+@pytest.mark.parametrize("lock", ["tests/e2e/sdks/openai-1.lock", "bench/litellm.lock"])
+def test_environments_beside_ours_are_pinned_by_hash(lock: str) -> None:
+    entries = re.split(r"\n(?=\w)", (ROOT / lock).read_text("utf-8"))
+    wanted = (ROOT / lock).with_suffix(".in").read_text("utf-8").splitlines()
+
+    assert all("--hash=sha256:" in entry for entry in entries)
+    names = {entry.split("==")[0].split("[")[0] for entry in entries}
+    assert {re.split(r"[\[><=]", line)[0] for line in wanted if line[0] != "#"} <= names

@@ -77,6 +77,7 @@ ALLOWED = [
         "docs/a.md",
         "see docs/framework/main.py and <https://example.org/a/b>\n",
     ),
+    (rules.skipped_tests, "tests/e2e/browser.py", "    pytest.sk" + "ip('no Chromium')\n"),
     (rules.speaking_packages, "shared/__init__.py", ""),
 ]
 

@@ -43,7 +43,7 @@ def penstock(*arguments: str, folder: Path, **changes: str) -> subprocess.Comple
 class Up:
     """A running `penstock up` with everything embedded."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, **changes: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.log = folder / f"up-{self.port}.log"
@@ -52,7 +52,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "api.cli", "up", "--port", str(self.port), *options],
                 cwd=folder,
-                env=environment(PENSTOCK_DATA_DIR=str(self.data)),
+                env=environment(PENSTOCK_DATA_DIR=str(self.data), **changes),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
