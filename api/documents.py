@@ -76,7 +76,7 @@ _BODY = {"model", "instructions", "json_schema"}
 
 def _read_form(form: Form) -> DocumentForm:
     fields: dict[str, Any] = dict(form.fields)
-    for name in ("schema", "metadata"):
+    for name in ("schema", "metadata", "webhook"):
         if name in fields:
             fields[name] = _json_field(name, fields)
     try:

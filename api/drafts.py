@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from api.errors import invalid_fields
 from api.job_request import ChatBody, DocumentBody, EmbeddingsBody, JobOptions, in_ms
+from api.webhook_receiver import check_receiver, ensure_secret
 from shared.clock import now_ms
 from shared.documents.schema import SchemaError, check_schema
 from shared.errors import BadRequest, NotFound
@@ -22,6 +23,7 @@ from shared.jobs.transitions import Priority
 from shared.limiter.estimate import estimate
 from shared.resources import Resources
 from shared.settings import Settings
+from shared.webhooks.secrets import SecretBox
 
 BODIES: Mapping[Endpoint, type[ChatBody | EmbeddingsBody | DocumentBody]] = {
     Endpoint.CHAT: ChatBody,
@@ -71,6 +73,7 @@ async def draft_job(
     raw = orjson.dumps(body)
     alike = raw if identity is None else orjson.dumps({**body, "file_id": identity})
     idempotency = _idempotency(request, endpoint, alike, options)
+    webhook = await _webhook(resources, tenant_id, options)
     blob = None
     if len(raw) > resources.settings.inline_bytes:
         blob = f"requests/{new_id('req')}.json"
@@ -91,6 +94,7 @@ async def draft_job(
         custom_id=options.custom_id,
         tags=options.metadata,
         idempotency=idempotency,
+        webhook=webhook,
     )
 
 
@@ -114,6 +118,17 @@ async def _check_document(resources: Resources, tenant_id: str, body: DocumentBo
     if file is None:
         detail = f"There is no file `{body.file_id}`: upload it with POST /v1/files first."
         raise NotFound(detail, code="file_not_found", param="file_id")
+
+
+async def _webhook(
+    resources: Resources, tenant_id: str, options: JobOptions
+) -> dict[str, JsonValue] | None:
+    if options.webhook is None:
+        return None
+    check_receiver(options.webhook.url, resources.settings, param="webhook.url")
+    # Before there is a job: what tells of it is signed.
+    await ensure_secret(resources.database, tenant_id, SecretBox(resources.secret_key))
+    return options.webhook.model_dump(mode="json")
 
 
 def _times(

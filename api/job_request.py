@@ -15,6 +15,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from api.webhook_request import JobWebhook
 from shared.jobs.draft import Endpoint, OnUnknown
 from shared.jobs.transitions import Priority
 
@@ -75,6 +76,7 @@ class JobOptions(BaseModel):
     )
     metadata: Metadata = Field(default_factory=dict, description="Up to 16 strings of your own.")
     custom_id: CustomId | None = Field(None, description="Your own name for the job.")
+    webhook: JobWebhook | None = Field(None, description="Who is told of this job's events.")
 
 
 class JobSubmit(JobOptions):

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.openapi_models import Problem
-from api.openapi_operations import ALL
+from api.openapi_operations import ALL, OPENAI
 from api.openapi_parts import (
     ERRORS,
     FORM,
@@ -32,7 +32,7 @@ ABOUT = (
 )
 KEYED_ERRORS = (401, 403, 500, 503)
 OTHERS = "default"
-JSON_PARTS = ("schema", "metadata")
+JSON_PARTS = ("schema", "metadata", "webhook")
 Schemas = Mapping[Any, Part]
 
 
@@ -99,6 +99,8 @@ def _operation(operation: Operation, schemas: Schemas) -> Part:
         row["security"] = []
     else:
         row["description"] = f"Needs a key with the permission `{operation.permission}`."
+    if operation.name in OPENAI:
+        row["servers"] = [{"url": "/"}, {"url": "/openai"}]
     if operation.parameters:
         names = operation.parameters
         row["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.job_request import DocumentForm
+from api.webhook_request import JobWebhook
 from shared.auth.permissions import Role
 from shared.jobs.draft import Endpoint
 from shared.jobs.transitions import AttemptStatus, Priority
@@ -99,6 +100,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "custom_id": None,
     "batch_id": None,
     "metadata": {"team": "billing"},
+    "webhook": None,
     "links": {
         "self": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8",
         "result": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8/result",
@@ -137,10 +139,13 @@ class Job(BaseModel):
     custom_id: str | None
     batch_id: str | None
     metadata: dict[str, str]
+    webhook: JobWebhook | None
     links: Links
 
 
-class _Page(BaseModel):
+class Page(BaseModel):
+    """What every page of a list has."""
+
     object: Literal["list"]
     first_id: str | None
     last_id: str | None
@@ -148,7 +153,7 @@ class _Page(BaseModel):
     next_after: str | None = Field(description="What `after` is for the next page.")
 
 
-class JobList(_Page):
+class JobList(Page):
     """A page of jobs, without their results."""
 
     data: list[Job]
@@ -184,7 +189,7 @@ class File(BaseModel):
     status_details: None
 
 
-class FileList(_Page):
+class FileList(Page):
     """A page of files."""
 
     data: list[File]
@@ -226,7 +231,7 @@ class NewKey(Key):
     key: str
 
 
-class KeyList(_Page):
+class KeyList(Page):
     """A page of keys."""
 
     data: list[Key]

@@ -1,6 +1,7 @@
 """Every operation of the API as a row of data; a test holds the rows against the routes."""
 
 from api import openapi_models as answers
+from api import openapi_webhooks as webhooks
 from api.job_request import DocumentSubmit, JobLookup, JobSubmit
 from api.keys import KeyCreate
 from api.openapi_parts import ANY, FORM, JSON, TEXT, Answer, Operation
@@ -265,4 +266,14 @@ OPERATIONS = (
     ),
 )
 
-ALL = (*JOBS, *DOCUMENTS, *FILES, *KEYS, *OPERATIONS)
+ALL = (
+    *JOBS,
+    *DOCUMENTS,
+    *FILES,
+    *webhooks.ENDPOINTS,
+    *webhooks.DELIVERIES,
+    *KEYS,
+    *OPERATIONS,
+)
+OPENAI = frozenset(each.name for each in webhooks.ENDPOINTS)
+"""What is served under `/openai` too: the names of the operations."""

@@ -11,7 +11,9 @@ from api.job_filters import STATUSES
 from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from api.prefer import LONGEST_WAIT_S
 from shared.auth.permissions import Permission
+from shared.events.event import EventType
 from shared.jobs.draft import Endpoint
+from shared.webhooks.replay_store import STATES
 
 Part = dict[str, Any]
 JSON, FORM, TEXT, ANY = "application/json", "multipart/form-data", "text/plain", "*/*"
@@ -69,6 +71,12 @@ PARAMETERS: dict[str, Part] = {
     "job_id": _path("job_id"),
     "file_id": _path("file_id"),
     "key_id": _path("key_id"),
+    "webhook_endpoint_id": _path("webhook_endpoint_id"),
+    "webhook_delivery_id": _path("webhook_delivery_id"),
+    "of_endpoint": _query("webhook_endpoint_id", "Only to this receiver.", type="string"),
+    "of_job": _query("job_id", "Only of this job.", type="string"),
+    "delivery_state": _query("state", "Only in this state.", type="string", enum=list(STATES)),
+    "event_type": _query("event_type", "Only of this type.", type="string", enum=list(EventType)),
     "wait": _query(
         "wait",
         "Seconds to wait for the job's end before answering.",

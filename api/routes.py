@@ -1,13 +1,50 @@
 """The map: every path of the API, from the module that answers it. Read this first."""
 
-from starlette.routing import BaseRoute
+from collections.abc import Sequence
 
-from api import documents, files, health, jobs, keys, openapi
+from starlette.routing import BaseRoute, Route
+
+from api import (
+    documents,
+    files,
+    health,
+    jobs,
+    keys,
+    openapi,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_secret,
+    webhook_trial,
+)
+from api.openai import chat, embeddings, models
+
+
+def also_under(prefix: str, routes: Sequence[Route]) -> list[Route]:
+    """Return the same routes once more, behind a prefix that a client's base URL may have."""
+    return [
+        Route(f"{prefix}{each.path}", each.endpoint, methods=list(each.methods or ()))
+        for each in routes
+    ]
+
+
+openai_routes = [
+    *chat.routes,
+    *embeddings.routes,
+    *models.routes,
+    *files.routes,
+    *webhook_endpoints.routes,
+    *webhook_trial.routes,
+    *webhook_deliveries.recover_routes,
+]
+"""What OpenAI's SDKs call: under `/v1` and under `/openai/v1`."""
 
 routes: list[BaseRoute] = [
     *jobs.routes,
     *documents.routes,
-    *files.routes,
+    *openai_routes,
+    *also_under("/openai", openai_routes),
+    *webhook_deliveries.routes,
+    *webhook_secret.routes,
     *keys.routes,
     *health.routes,
     *openapi.routes,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import jobs, keys
+from api.cli import jobs, keys, webhooks
 from api.cli.errors import CommandError
 from api.cli.options import Key, Url
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 
 

@@ -13,6 +13,8 @@ class Permission(StrEnum):
     JOBS_WRITE = "jobs.write"
     FILES_READ = "files.read"
     FILES_WRITE = "files.write"
+    WEBHOOKS_READ = "webhooks.read"
+    WEBHOOKS_MANAGE = "webhooks.manage"
     KEYS_MANAGE = "keys.manage"
 
 
@@ -24,10 +26,10 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-_VIEWER = frozenset({Permission.JOBS_READ, Permission.FILES_READ})
+_VIEWER = frozenset({Permission.JOBS_READ, Permission.FILES_READ, Permission.WEBHOOKS_READ})
 _MEMBER = _VIEWER | {Permission.JOBS_WRITE, Permission.FILES_WRITE}
 PERMISSIONS = {
-    Role.ADMIN: _MEMBER | {Permission.KEYS_MANAGE},
+    Role.ADMIN: _MEMBER | {Permission.WEBHOOKS_MANAGE, Permission.KEYS_MANAGE},
     Role.MEMBER: _MEMBER,
     Role.VIEWER: _VIEWER,
 }

@@ -67,6 +67,7 @@ def public_job(
         "custom_id": job["custom_id"],
         "batch_id": job["batch_id"],
         "metadata": job["metadata"],
+        "webhook": job["webhook"],
         "links": {
             "self": f"/v1/jobs/{job_id}",
             "result": f"/v1/jobs/{job_id}/result",
