@@ -1,13 +1,16 @@
 """What a stream says while it runs, and what is billed of one that does not come to its end."""
 
+import asyncio
 import base64
 import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import orjson
 import pytest
+from typing_extensions import override
 
 from shared.database import Row
 from shared.events.deltas import Delta, DeltaLog
@@ -18,6 +21,7 @@ from shared.limiter.limiter import Limiter
 from shared.routing.model import targets
 from tests.fakes.upstream_client import rule
 from tests.integration.workers.conftest import INPUT_NANOUSD, OUTPUT_NANOUSD, Bench, until
+from workers.attempt.deltas import DeltaWriter
 from workers.attempt.hold import Stop
 from workers.runner import Runner
 
@@ -39,6 +43,10 @@ def text_of(deltas: list[Delta]) -> str:
 
 async def says_something(bench: Bench, job_id: str) -> bool:
     return bool(text_of(await deltas_of(bench, job_id)))
+
+
+async def is_answered(bench: Bench, text: str) -> bool:
+    return any(call.get("event") == "answered" for call in bench.upstream.calls(marker=text))
 
 
 async def ends(bench: Bench, job_id: str) -> bool:
@@ -80,6 +88,33 @@ async def test_what_was_not_asked_to_stream_is_not_told(bench: Bench) -> None:
 
     assert (await bench.run(job_id))["state"] == JobState.COMPLETED
     assert await deltas_of(bench, job_id) == []
+
+
+async def test_all_is_told_before_the_job_ends(bench: Bench) -> None:
+    gate = asyncio.Event()
+
+    class Slow(DeltaLog):
+        @override
+        async def append(self, deltas: Sequence[Delta]) -> None:
+            await gate.wait()
+            await super().append(deltas)
+
+    writer = DeltaWriter(Slow(bench.resources.shared.redis))
+    writer.start()
+    bench.runner = Runner(replace(bench.resources, deltas=writer))
+    job_id = await bench.submit("to be told slowly", stream=True)
+    await bench.runner.take([job_id], interactive=False)
+    await until(partial(is_answered, bench, "to be told slowly"))
+    # Longer than the journal lingers.
+    await asyncio.sleep(0.1)
+    assert (await bench.job(job_id))["state"] == JobState.RUNNING
+
+    gate.set()
+    await bench.idle()
+
+    assert (await bench.job(job_id))["state"] == JobState.COMPLETED
+    assert (await deltas_of(bench, job_id))[-1].last
+    await writer.close()
 
 
 @pytest.mark.parametrize("action", ["truncate_sse", "reset"])
@@ -202,13 +237,30 @@ async def test_a_stream_that_is_repeated_begins_a_new_claim(bench: Bench) -> Non
 
 
 @pytest.mark.parametrize("asked", [None, "float", "base64"])
-async def test_embeddings_come_in_the_form_asked_for(bench: Bench, asked: str | None) -> None:
+@pytest.mark.parametrize("obeys", [True, False])
+async def test_embeddings_come_in_the_form_asked_for(
+    bench: Bench, asked: str | None, obeys: bool
+) -> None:
+    vector = [0.5, -0.25, 3.0]
+    packed = base64.b64encode(struct.pack("<3f", *vector)).decode()
+    given: object = packed if (asked == "base64") == obeys else vector
+    answer = {"object": "list", "data": [{"index": 0, "embedding": given}], "model": "m"}
+    bench.upstream.script(rule("status", status=200, body=answer))
     more: dict[str, Any] = {} if asked is None else {"encoding_format": asked}
     job_id = await bench.submit("hello", endpoint=Endpoint.EMBEDDINGS, **more)
 
     assert (await bench.run(job_id))["state"] == JobState.COMPLETED
 
     embedding = (await bench.result(job_id))["data"][0]["embedding"]
-    if asked == "base64":
-        embedding = list(struct.unpack("<8f", base64.b64decode(embedding)))
-    assert len(embedding) == 8
+    assert embedding == (packed if asked == "base64" else vector)
+
+
+async def test_an_embedding_that_cannot_be_converted_is_no_answer(bench: Bench) -> None:
+    answer = {"object": "list", "data": [{"index": 0, "embedding": "???"}], "model": "m"}
+    bench.upstream.script(rule("status", status=200, body=answer))
+    job_id = await bench.submit("hello", endpoint=Endpoint.EMBEDDINGS)
+
+    assert (await bench.run(job_id))["state"] == JobState.FAILED
+
+    (attempt,) = await bench.attempts(job_id)
+    assert attempt["error_code"] == "malformed_response"

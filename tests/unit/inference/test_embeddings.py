@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.inference.embeddings import encoded_as
@@ -28,6 +28,7 @@ def packed(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
 
 
+@settings(deadline=None)
 @given(VECTORS)
 def test_there_and_back_again(vectors: list[list[float]]) -> None:
     floats, texts = answer(*vectors), answer(*map(packed, vectors))
@@ -37,6 +38,7 @@ def test_there_and_back_again(vectors: list[list[float]]) -> None:
     assert encoded_as(encoded_as(floats, "base64"), None) == encoded_as(texts, None)
 
 
+@settings(deadline=None)
 @given(VECTORS)
 def test_what_is_right_already_is_the_same_object(vectors: list[list[float]]) -> None:
     floats, texts = answer(*vectors), answer(*map(packed, vectors))

@@ -204,7 +204,7 @@ async def test_while_redis_is_away_chunks_wait_and_come_in_order(
     log.away = True
 
     for number in range(1, 101):
-        add(one, number, at_once=number == 1)
+        add(one, number, at_once=True)
         add(other, number)
         await asyncio.sleep(0)
     await asyncio.sleep(0.03)

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -170,6 +170,7 @@ JSON = st.recursive(
 CHOICE = st.dictionaries(KEYS, JSON, max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(KEYS, JSON | st.lists(CHOICE | JSON, max_size=3), max_size=4)))
 def test_no_chunk_stumbles(chunks: list[dict[str, Any]]) -> None:
     answer = Joined()
