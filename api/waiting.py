@@ -20,20 +20,25 @@ MOST_DELTAS = 256
 """So many deltas are kept for one who is slow to take them; then the log must be read."""
 
 
+_OF_ALL = frozenset({Channel.CHANGED, Channel.ANSWERED})
+
+
 class Watch:
     """What one who waits hears of a job.
 
     `number` is the highest event number heard of, `ended` says that a final state was. `deltas`
     are what was streamed since they were last taken; while `stale` is set some may be missing, and
     the log has to be read from one's own place. `leaving` says that everybody is sent home.
+    `answer` is the status and body of the result, where it came along with the news of the end.
     """
 
-    __slots__ = ("changed", "deltas", "ended", "leaving", "number", "stale")
+    __slots__ = ("answer", "changed", "deltas", "ended", "leaving", "number", "stale")
 
     def __init__(self) -> None:
         self.changed = asyncio.Event()
         self.number = 0
         self.ended = False
+        self.answer: tuple[int, bytes] | None = None
         self.leaving = False
         self.deltas: deque[Delta] = deque()
         self.stale = False
@@ -64,7 +69,9 @@ class Waiting:
     def __init__(self, redis: Redis) -> None:
         self._watches: dict[str, set[Watch]] = defaultdict(set)
         self._streams: dict[str, set[Watch]] = defaultdict(set)
-        self._listener = Listener(redis, [Channel.CHANGED], self._hear, self._began)
+        self._listener = Listener(
+            redis, [Channel.CHANGED, Channel.ANSWERED], self._hear, self._began
+        )
         self.closing = False
 
     def start(self) -> None:
@@ -103,7 +110,7 @@ class Waiting:
                 self._listener.leave(channel)
 
     def _began(self, channel: str) -> None:
-        missed = self._everyone() if channel == Channel.CHANGED else self._streams.get(channel, ())
+        missed = self._everyone() if channel in _OF_ALL else self._streams.get(channel, ())
         for watch in missed:
             watch.miss()
 
@@ -111,6 +118,10 @@ class Waiting:
         if channel == Channel.CHANGED:
             for item in message.decode().split():
                 self._changed(*item.split(":"))
+        elif channel == Channel.ANSWERED:
+            head, _, body = message.partition(b" ")
+            job_id, number, status = head.decode().split(":")
+            self._answered(job_id, int(number), (int(status), body))
         elif watches := self._streams.get(channel):
             delta = parse(channel.removeprefix(PREFIX), message)
             for watch in watches:
@@ -119,6 +130,11 @@ class Waiting:
     def _changed(self, job_id: str, number: str, state: str) -> None:
         for watch in self._watches.get(job_id, ()):
             watch.tell(int(number), ended=state in FINAL)
+
+    def _answered(self, job_id: str, number: int, answer: tuple[int, bytes]) -> None:
+        for watch in self._watches.get(job_id, ()):
+            watch.answer = answer
+            watch.tell(number, ended=True)
 
     def _everyone(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]

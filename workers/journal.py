@@ -13,11 +13,13 @@ from shared.jobs import attempt_store, claim_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import JobState, Priority, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
 
+MOST_SENT = 16 * 1024
+"""A larger answer is read from the database by whoever waits for it."""
 PATIENCE_S = 60.0
 """How long a result waits for a database that is away; after that the job is left to be rescued."""
 
@@ -79,7 +81,17 @@ def _change(end: ClaimEnd) -> Change:
         reason=end.reason,
         waits=end.state == JobState.QUEUED,
         webhook=end.job.webhook,
+        answer=_answer(end),
     )
+
+
+def _answer(end: ClaimEnd) -> tuple[int, bytes] | None:
+    # Its caller waits for it: sent along it saves the way through the database.
+    result = end.result
+    awaited = end.job.priority == Priority.INTERACTIVE.rank and end.state == JobState.COMPLETED
+    if not awaited or result is None or result.body is None or len(result.body) > MOST_SENT:
+        return None
+    return result.status_code, result.body
 
 
 def _obeying(end: ClaimEnd, standing: Standing) -> ClaimEnd:

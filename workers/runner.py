@@ -171,6 +171,8 @@ class Runner:
             end = await run_attempt(hold, self._resources)
             if end is not None:
                 self._left(end, kept=await self._resources.journal.end(end))
+            await hold.settled()
+            failpoint("after_settle")
         except asyncio.CancelledError:
             log.warning("runner.abandoned")
         except Exception:

@@ -18,11 +18,11 @@ from api.openai.rate_limits import Limits
 from shared.database import Row
 from shared.errors import PenstockError
 from shared.jobs.draft import Endpoint
-from shared.jobs.transitions import Priority
+from shared.jobs.reader import FullJob
+from shared.jobs.transitions import JobState, Priority
 from shared.resources import Resources
 
 READ_TIMEOUT = "x-stainless-read-timeout"
-SHORTEST_S = 0.5
 SERVER_ERROR = 500
 
 
@@ -48,6 +48,11 @@ class Call:
     def job_id(self) -> str:
         """The job that the request became."""
         return str(self.job["id"])
+
+    def completed(self, version: int, status: int, body: bytes) -> FullJob:
+        """Return the job as it stands in the database now that its answer was sent along."""
+        job = {**self.job, "state": JobState.COMPLETED, "version": version}
+        return FullJob(job, (), {"status_code": status, "body": body, "blob": None})
 
     def abandon(self) -> None:
         """Leave the job to what was asked for: nobody waits for it here any more."""
@@ -83,7 +88,7 @@ async def open_call(
     wait_s = settings.sync_timeout_s
     if read_timeout_s is not None and body.get("stream") is not True:
         # A stream is kept alive in the meantime; a client that waits in silence would leave first.
-        wait_s = min(wait_s, max(SHORTEST_S, read_timeout_s - 1))
+        wait_s = min(wait_s, max(read_timeout_s - 1, read_timeout_s / 2))
     left = policy(request, settings.on_disconnect)
     if stay_s is not None:
         wait_s, left = stay_s, OnDisconnect.CONTINUE

@@ -237,5 +237,5 @@ def _within(tempo: Tempo, read_timeout_s: float | None) -> Tempo:
     # A client that gives up after less silence hears of us before.
     if read_timeout_s is None:
         return tempo
-    most = max(0.5, read_timeout_s - 1)
+    most = read_timeout_s / 2
     return Tempo(min(tempo.head_s, most), min(tempo.ping_s, most), tempo.send_s)

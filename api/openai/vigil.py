@@ -57,6 +57,8 @@ class Vigil:
         Raises:
             NotFound, Gone: it is no longer there.
         """
+        if self.watch.answer is not None:
+            return self._call.completed(self.watch.number, *self.watch.answer)
         ended, self.watch.ended = self.watch.ended, False
         self._look_at = self._clock() + RECHECK_S
         try:

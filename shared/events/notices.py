@@ -25,20 +25,29 @@ class Channel(StrEnum):
     """What a notice is about; its text is items separated by spaces.
 
     `CHANGED`: `job id:event number:state` for each job. `CANCEL`: ids of jobs to stop.
+    `ANSWERED`: one completed job, `job id:event number:HTTP status`, a space, and its result.
     """
 
     CHANGED = "penstock:changed"
+    ANSWERED = "penstock:answered"
     CANCEL = "penstock:cancel"
 
 
 async def notify(client: Redis, channel: Channel, items: Sequence[str]) -> None:
     """Tell every listener, best effort."""
-    if not items:
-        return
+    if items:
+        await publish(client, [(channel, " ".join(items).encode())])
+
+
+async def publish(client: Redis, messages: Sequence[tuple[Channel, bytes]]) -> None:
+    """Send messages in one round trip, best effort."""
+    pipeline = client.pipeline(transaction=False)
+    for channel, message in messages:
+        pipeline.execute_command("PUBLISH", channel, message)
     try:
-        await client.publish(channel, " ".join(items))
+        await pipeline.execute()
     except redis.RedisError as error:
-        log.warning("notices.lost", channel=channel, items=len(items), error=str(error))
+        log.warning("notices.lost", messages=len(messages), error=str(error))
 
 
 class Listener:

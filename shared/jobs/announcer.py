@@ -16,7 +16,7 @@ from shared.database import Row, on_commit
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.events import store as event_store
 from shared.events.event import envelope
-from shared.events.notices import Channel, notify
+from shared.events.notices import Channel, publish
 from shared.ids import new_id
 from shared.jobs import store
 from shared.jobs.changes import Change
@@ -61,7 +61,7 @@ class Announcer:
     async def _tell_all(self) -> None:
         while self._untold:
             changes, self._untold = self._untold, []
-            await notify(self._redis, Channel.CHANGED, [_notice(change) for change in changes])
+            await publish(self._redis, _messages(changes))
 
     async def _deliver(self, db: AsyncConnection, changes: Sequence[Change], at: int) -> None:
         endpoints = await fanout_store.listeners(db, {change.tenant_id for change in changes})
@@ -97,8 +97,17 @@ def _event_row(change: Change, at: int) -> dict[str, Any]:
     }
 
 
-def _notice(change: Change) -> str:
-    return f"{change.job_id}:{change.number}:{change.state}"
+def _messages(changes: Sequence[Change]) -> list[tuple[Channel, bytes]]:
+    plain = " ".join(
+        f"{each.job_id}:{each.number}:{each.state}" for each in changes if each.answer is None
+    )
+    messages = [(Channel.CHANGED, plain.encode())] if plain else []
+    for change in changes:
+        if change.answer is not None:
+            status, body = change.answer
+            head = f"{change.job_id}:{change.number}:{status} "
+            messages.append((Channel.ANSWERED, head.encode() + body))
+    return messages
 
 
 def _receivers(change: Change, endpoints: Sequence[Row]) -> list[dict[str, Any]]:

@@ -22,7 +22,10 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`number` is the job's version after the step; `waits` tells a waiting job from a queued one."""
+    """`number` is the job's version after the step; `waits` tells a waiting job from a queued one.
+
+    `answer` is a result, as HTTP status and body, that is sent along to whoever waits for it.
+    """
 
     job_id: str
     tenant_id: str
@@ -31,6 +34,7 @@ class Change:
     reason: str | None = None
     waits: bool = False
     webhook: Mapping[str, JsonValue] | None = None
+    answer: tuple[int, bytes] | None = None
 
     @property
     def type(self) -> EventType:

@@ -42,12 +42,13 @@ async def claim(
     most = ANY_NUMBER if most_crashes is None else most_crashes
     wanted = {"ids": ids, "claimer": owner, "lease_ms": lease_ms, "most_crashes": most}
     rows = (await db.execute(take, wanted)).mappings().all()
-    if not rows:
-        return []
-    bodies = await db.execute(_BODIES, {"ids": [row["id"] for row in rows]})
-    found = {row.job_id: (row.body, row.blob) for row in bodies}
-    jobs = [ClaimedJob(**row, body=found[row["id"]][0], blob=found[row["id"]][1]) for row in rows]
+    jobs = [ClaimedJob(**row) for row in rows]
     return sorted(jobs, key=lambda job: (job.priority, job.created_at, job.id))
+
+
+def _of_request(column: Any) -> Any:
+    stored = select(col(column)).where(col(JobRequest.job_id) == col(Job.id))
+    return stored.scalar_subquery().label(column.key)
 
 
 _CLAIMED = (
@@ -91,14 +92,17 @@ _CLAIM = (
         lease_expires_at=now_ms() + bindparam("lease_ms", type_=BigInteger),
         started_at=func.coalesce(col(Job.started_at), now_ms()),
     )
-    .returning(*_CLAIMED, (col(Job.complete_by) - now_ms()).label("time_left_ms"))
+    .returning(
+        *_CLAIMED,
+        (col(Job.complete_by) - now_ms()).label("time_left_ms"),
+        # With the claim, not after it: a lone job's way has enough statements.
+        _of_request(JobRequest.body),
+        _of_request(JobRequest.blob),
+    )
 )
 _TAKE = _CLAIM.where(*_READY)
 _TAKE_SKIPPING_LOCKED = _CLAIM.where(
     col(Job.id).in_(select(col(Job.id)).where(*_READY).with_for_update(skip_locked=True))
-)
-_BODIES = select(col(JobRequest.job_id), col(JobRequest.body), col(JobRequest.blob)).where(
-    col(JobRequest.job_id).in_(_IDS)
 )
 
 

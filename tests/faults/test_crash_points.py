@@ -13,7 +13,8 @@ from tests.faults.polling import until
 from tests.faults.service import Service
 
 BEFORE_THE_SEND = ("after_claim", "before_ack", "after_acquire", "after_attempt_row")
-BEFORE_THE_RESULT = ("after_response", "after_settle", "before_result_commit")
+BEFORE_THE_RESULT = ("after_response", "before_result_commit")
+AFTER_THE_RESULT = ("after_result_commit", "after_settle")
 JOBS = 6
 
 
@@ -51,9 +52,10 @@ def test_worker_dies_before_the_result_is_stored(service: Service, point: str) -
     assert all(row["possibly_billed"] for row in lost)
 
 
-def test_worker_dies_after_the_result_is_stored(service: Service) -> None:
+@pytest.mark.parametrize("point", AFTER_THE_RESULT)
+def test_worker_dies_after_the_result_is_stored(service: Service, point: str) -> None:
     service.worker.kill()
-    service.worker.start(FAILPOINT="after_result_commit")
+    service.worker.start(FAILPOINT=point)
     service.client.submit("narrow")
     service.run_until_killed(service.worker)
     service.worker.start()

@@ -1,4 +1,7 @@
-"""One call: limiter, attempt row, provider, settle. In this order, and nothing between."""
+"""One call: limiter, attempt row, provider, settle. In this order, and nothing between.
+
+An answer is settled while it is stored: neither needs the other.
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -42,6 +45,7 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
         CallFailed: the provider failed; the lane's limiter knows already.
     """
     hold.answered = False
+    await hold.settled()
     admission = await admit(hold, work, resources)
     hold.reservation = admission.reservation
     failpoint("after_acquire")
@@ -102,8 +106,7 @@ async def _send(
         raise
     hold.answered = True
     failpoint("after_response")
-    await settle.answered(hold, response, admission, began, resources)
-    failpoint("after_settle")
+    settle.answered(hold, response, admission, began, resources)
     return response
 
 

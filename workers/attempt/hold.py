@@ -1,5 +1,6 @@
 """A job in this process's hands, and why it may have to be let go before its call ends."""
 
+import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
@@ -23,7 +24,7 @@ class Hold:
 
     `calls` are the calls that ended; `lane` is where the last one went or wanted to go;
     `reservation` is what the limiter holds for the one under way; `answered` says that an
-    answer is there and being kept; `deltas` take what a stream says, over all calls of the claim.
+    answer is there and being kept; `settling` tells the limiter of the last one; `deltas` take what a stream says, over all calls of the claim.
     """
 
     job: ClaimedJob
@@ -33,7 +34,13 @@ class Hold:
     lane: str | None = None
     reservation: Reservation | None = None
     deltas: JobDeltas | None = None
+    settling: asyncio.Task[None] | None = None
     calls: list[AttemptEnd] = field(default_factory=list)
+
+    async def settled(self) -> None:
+        """Return once the limiter knows of the answers so far."""
+        if self.settling is not None:
+            await self.settling
 
     @property
     def time_left_s(self) -> float:

@@ -1,5 +1,6 @@
 """The end of a call: what the limiter learns of it, and what its attempt row will say."""
 
+import asyncio
 from dataclasses import dataclass
 from time import monotonic
 
@@ -40,14 +41,14 @@ class Cut:
 NOTHING = Cut()
 
 
-async def answered(
+def answered(
     hold: Hold,
     response: InferenceResponse,
     admission: Admission,
     began: float,
     resources: WorkerResources,
 ) -> None:
-    """Note an answer; what the provider said of its limits lowers ours."""
+    """Note an answer; the limiter learns of it while the journal stores it."""
     usage, target = response.usage, admission.target
     hold.calls.append(
         AttemptEnd(
@@ -60,9 +61,18 @@ async def answered(
             total_ms=_elapsed_ms(began),
         )
     )
-    await resources.limiter.settle(admission.reservation, _actual(usage), outcome=Outcome.OK)
+    told = _tell_limiter(response, admission, resources)
+    hold.settling = asyncio.create_task(told, name="settle")
+
+
+async def _tell_limiter(
+    response: InferenceResponse, admission: Admission, resources: WorkerResources
+) -> None:
+    actual = _actual(response.usage)
+    await resources.limiter.settle(admission.reservation, actual, outcome=Outcome.OK)
     if response.feedback is not None:
-        await resources.limiter.observe(lane_of(target), response.feedback)
+        # What the provider says of its limits lowers ours.
+        await resources.limiter.observe(lane_of(admission.target), response.feedback)
 
 
 async def failed(
