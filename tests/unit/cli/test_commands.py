@@ -37,13 +37,17 @@ def test_help_names_every_command(
     code, out, _ = run(["--help"], monkeypatch, capsys)
 
     assert code == 0
-    for name in ("up", "demo", "process", "jobs", "keys", "migrate", "doctor"):
+    for name in ("up", "demo", "process", "jobs", "webhooks", "keys", "migrate", "doctor"):
         assert f"\n  {name} " in out
 
 
 @pytest.mark.parametrize(
     ("group", "names"),
-    [("jobs", ("list", "show", "cancel", "retry")), ("keys", ("create", "list", "revoke"))],
+    [
+        ("jobs", ("list", "show", "cancel", "retry")),
+        ("keys", ("create", "list", "revoke")),
+        ("webhooks", ("list", "create", "rotate", "test", "recover", "deliveries", "resend")),
+    ],
 )
 def test_groups_name_their_commands(
     group: str,
