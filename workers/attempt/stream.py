@@ -14,7 +14,15 @@ from shared.providers.errors import Malformed
 from workers.attempt.joining import Joined, objects
 
 OK = 200
-SAID = ("content", "tool_calls", "reasoning_content", "reasoning", "refusal", "function_call")
+SAID = (
+    "content",
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+    "function_call",
+    "audio",
+)
 """What of a delta is the model's own: the role, which often comes alone and first, is not."""
 
 
