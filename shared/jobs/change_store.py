@@ -116,7 +116,15 @@ async def erase(db: AsyncConnection, tenant_id: str, job_id: str) -> Sequence[st
             col(Job.deleted_at).is_(None),
             col(Job.state).in_(FINAL),
         )
-        .values(deleted_at=now_ms(), tags={}, error=None, custom_id=None, version=Job.version + 1)
+        .values(
+            deleted_at=now_ms(),
+            tags={},
+            error=None,
+            custom_id=None,
+            # Whoever names a URL may have put a secret into it.
+            webhook=None,
+            version=Job.version + 1,
+        )
     )
     if not (await db.execute(mark)).rowcount:
         return None

@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from shared.auth.model import DEFAULT_TENANT, Tenant
 from shared.database import fetch
+from shared.jobs.model import Job
 from shared.webhooks import store
 from shared.webhooks.model import WebhookDelivery
 from tests.api.conftest import Api
@@ -55,6 +56,18 @@ async def test_the_secret_that_signs_is_there_before_the_job(api: Api) -> None:
     await api.submitted(webhook={"url": URL})
     assert first is not None
     assert await secret() == first
+
+
+async def test_nothing_of_it_outlives_the_job(api: Api) -> None:
+    asked = {"url": URL, "events": ["job.queued", "job.cancelled"]}
+    job_id = await api.submitted(webhook=asked)
+    await api.client.post(f"/v1/jobs/{job_id}/cancel")
+    assert len((await api.client.get("/v1/webhook_deliveries")).json()["data"]) == 2
+    assert (await api.client.delete(f"/v1/jobs/{job_id}")).status_code == 200
+    assert (await api.client.get("/v1/webhook_deliveries")).json()["data"] == []
+    async with api.database.reading() as db:
+        (row,) = await fetch(db, select(col(Job.id), col(Job.webhook)))
+    assert (row["id"], row["webhook"]) == (job_id, None)
 
 
 @pytest.mark.parametrize(
