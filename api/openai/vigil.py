@@ -18,7 +18,7 @@ from shared.jobs.reader import FullJob
 
 GRACE_S = 5.0
 """When the process is told to stop, calls have so long to end by themselves."""
-CALM_S = 1.0
+CALM_S = 0.5
 COME_BACK_S = 5.0
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,14 @@ ADMIN_KEY = "an-administrators-key-of-the-default-tenant"
 
 @dataclass
 class WholeApp:
-    """The running application; `client` is the administrator's."""
+    """The running application; `client` is the administrator's, `state` what handlers are given."""
 
     settings: Settings
     resources: Resources
     app: ASGIApp
     client: httpx.AsyncClient
     tenant_id: str
+    state: dict[str, Any] = field(default_factory=dict)
 
     def client_of(self, key: str | None) -> httpx.AsyncClient:
         """Return a client that shows this key."""
@@ -100,7 +101,7 @@ async def whole_app(
             await starlette(scope, receive, send)
 
         resources: Resources = (state or {})["resources"]
-        made = WholeApp(chosen, resources, app, httpx.AsyncClient(), "")
+        made = WholeApp(chosen, resources, app, httpx.AsyncClient(), "", dict(state or {}))
         await made.client.aclose()
         made.client = made.client_of(ADMIN_KEY)
         if migrated:

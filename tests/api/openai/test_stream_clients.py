@@ -1,0 +1,79 @@
+"""Clients of a stream that wait, stall or leave, and a server that stops."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from starlette.requests import Request
+
+from api.openai.call import open_call
+from api.openai.chat_stream import ChatStream, Tempo
+from shared.jobs.draft import Endpoint
+from shared.jobs.transitions import JobState, Reason
+from tests.api.openai.direct import CHAT, STREAM, Ask, begun
+from tests.api.openai.exchange import Exchange, events, text_of
+from tests.api.openai.hand import Hand, chunk, completion
+from tests.api.whole_app import WholeApp
+
+
+async def test_silence_is_filled_with_comments(ask: Ask, hand: Hand) -> None:
+    exchange = ask(x_stainless_read_timeout="0.05")
+    job = await hand.claim()
+
+    alive = [await exchange.piece(), await exchange.piece()]
+    assert exchange.status == 200
+    assert set(alive) == {b": keep-alive\n\n"}
+    error = {"code": "bad_request", "message": "no"}
+    await hand.end(job, JobState.FAILED, Reason.REJECTED, error=error)
+
+    rest = await exchange.rest()
+    assert [each["error"]["code"] for each in events(rest)] == ["bad_request"]
+
+
+async def test_who_leaves_a_stream_ends_its_job(ask: Ask, hand: Hand) -> None:
+    exchange, job, _ = await begun(ask, hand, "half")
+
+    exchange.leave()
+
+    await hand.stopped(job.id)
+    await asyncio.wait_for(exchange.task, 10)
+    assert not exchange.over
+
+
+@pytest.mark.parametrize("stalls", ["in the middle", "at the head"])
+async def test_one_who_does_not_read_is_left(
+    app: WholeApp, ask: Ask, hand: Hand, stalls: str
+) -> None:
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        request = Request({**scope, "state": app.state}, receive)
+        body = orjson.loads(await request.body())
+        call = await open_call(request, app.tenant_id, Endpoint.CHAT, body)
+        stream = ChatStream(call, include_usage=False, tempo=Tempo(send_s=0.05))
+        await stream(scope, receive, send)
+
+    exchange = Exchange(serve, CHAT, STREAM, {})
+    if stalls == "at the head":
+        exchange.reads.clear()
+    job = await hand.claim()
+    await hand.say(job, 1, chunk("one"))
+    if stalls == "in the middle":
+        await exchange.piece()
+        exchange.reads.clear()
+        await hand.say(job, 2, chunk("two"))
+
+    await asyncio.wait_for(exchange.task, 10)
+    await hand.stopped(job.id)
+    assert not exchange.over
+
+
+async def test_a_server_that_is_stopped_says_so(app: WholeApp, ask: Ask, hand: Hand) -> None:
+    exchange, job, first = await begun(ask, hand, "half ")
+    app.state["waiting"].leave()
+    await hand.say(job, 2, chunk("whole"), chunk(finish="stop"), last=True)
+    await hand.end(job, answer=completion("half whole"))
+
+    raw = first + await exchange.rest()
+
+    assert text_of(raw) == "half whole", "a call that ends soon is let end"
+    assert events(raw)[-1] == "[DONE]"
