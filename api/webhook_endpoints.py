@@ -127,14 +127,9 @@ async def rotate(request: Request) -> Response:
     resources: Resources = request.state.resources
     before = await find_endpoint(request, who.tenant_id)
     box, secret = _box(request), new_secret()
+    keep_old = asked.keep_old_secret_active_for_24_hours and box.opens(before["secret"])
     async with resources.database.transaction() as db:
-        await store.rotate(
-            db,
-            who.tenant_id,
-            before["id"],
-            box.seal(secret),
-            keep_old=asked.keep_old_secret_active_for_24_hours,
-        )
+        await store.rotate(db, who.tenant_id, before["id"], box.seal(secret), keep_old=keep_old)
         after = await store.get(db, who.tenant_id, before["id"])
     if after is None:
         raise no_such_endpoint(before["id"])

@@ -36,13 +36,9 @@ async def rotate(request: Request) -> Response:
     resources: Resources = request.state.resources
     box = SecretBox(resources.secret_key)
     async with resources.database.transaction() as db:
-        await store.ensure_secret(db, who.tenant_id, box)
-        await store.rotate_secret(
-            db,
-            who.tenant_id,
-            box.seal(new_secret()),
-            keep_old=asked.keep_old_secret_active_for_24_hours,
-        )
+        before = await store.ensure_secret(db, who.tenant_id, box)
+        keep_old = asked.keep_old_secret_active_for_24_hours and box.opens(before["secret"])
+        await store.rotate_secret(db, who.tenant_id, box.seal(new_secret()), keep_old=keep_old)
         row = await store.ensure_secret(db, who.tenant_id, box)
     return _answer(_shown(row, box))
 

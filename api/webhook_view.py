@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.clock import rfc3339
 from shared.database import Row
-from shared.webhooks.secrets import SecretBox, SecretUnreadable, hint
+from shared.webhooks.secrets import SecretBox, hint
 
 
 def public_endpoint(row: Row, box: SecretBox, *, secret: str | None = None) -> dict[str, Any]:
@@ -89,11 +89,8 @@ def _public_try(row: Row) -> dict[str, Any]:
 
 
 def _hint(sealed: bytes, box: SecretBox) -> str | None:
-    try:
-        return hint(box.open(sealed))
-    except SecretUnreadable:
-        # A rotation mends it, for which the endpoint must be seen.
-        return None
+    # A rotation mends what cannot be read, for which the endpoint must be seen.
+    return hint(box.open(sealed)) if box.opens(sealed) else None
 
 
 def _seconds(ms: int | None) -> int | None:

@@ -49,6 +49,14 @@ class SecretBox:
         except InvalidTag as error:
             raise SecretUnreadable(_UNREADABLE) from error
 
+    def opens(self, sealed: bytes) -> bool:
+        """Tell whether a secret can be read: one that cannot signs nothing and is not worth keeping."""
+        try:
+            self.open(sealed)
+        except SecretUnreadable:
+            return False
+        return True
+
 
 def new_secret() -> str:
     """Return a new secret: `whsec_` and 32 random bytes in padded standard base64.

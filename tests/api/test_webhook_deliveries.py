@@ -247,5 +247,7 @@ async def test_a_tenants_secret_under_another_server_key_says_so(api: Api) -> No
     answer = await api.client.get("/v1/webhook_secret")
     assert (answer.status_code, answer.json()["code"]) == (409, "webhook_secret_unreadable")
     assert "PENSTOCK_SECRET_KEY" in answer.json()["detail"]
-    assert (await api.client.post("/v1/webhook_secret/rotate")).status_code == 200
-    assert (await api.client.get("/v1/webhook_secret")).status_code == 200
+    kept = {"keep_old_secret_active_for_24_hours": True}
+    rotated = await api.client.post("/v1/webhook_secret/rotate", json=kept)
+    assert (rotated.status_code, rotated.json()["old_secret_active_until"]) == (200, None)
+    assert (await api.client.get("/v1/webhook_secret")).json() == rotated.json()

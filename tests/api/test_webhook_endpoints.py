@@ -270,5 +270,8 @@ async def test_a_secret_under_another_server_key_is_mended_by_a_rotation(api: Ap
         await db.execute(update(WebhookEndpoint).values(secret=sealed))
     shown = (await api.client.get(f"{PATH}/{made['id']}")).json()
     assert shown["signing_secret_hint"] is None
-    rotated = (await api.client.post(f"{PATH}/{made['id']}/rotate_secret")).json()
+    kept = {"keep_old_secret_active_for_24_hours": True}
+    rotated = (await api.client.post(f"{PATH}/{made['id']}/rotate_secret", json=kept)).json()
     assert rotated["signing_secret_hint"][-4:] in rotated["signing_secret"]
+    # What cannot be read would stop every signature.
+    assert (await row_of(api, made["id"]))["old_secret"] is None

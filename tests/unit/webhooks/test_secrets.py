@@ -29,6 +29,8 @@ def test_another_server_key_does_not_open_it() -> None:
     sealed = SecretBox(KEY).seal(new_secret())
     with pytest.raises(SecretUnreadable, match="PENSTOCK_SECRET_KEY"):
         SecretBox(b"another key").open(sealed)
+    assert not SecretBox(b"another key").opens(sealed)
+    assert SecretBox(KEY).opens(sealed)
 
 
 def test_every_changed_byte_is_noticed() -> None:
