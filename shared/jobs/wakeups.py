@@ -7,16 +7,21 @@ from shared.database import chunks
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.jobs.transitions import Priority
 
+INTERACTIVE_SLICE = 16
+"""What was stored together is claimed together; so few that several workers share a rush."""
+
 
 def wakeups(jobs: Iterable[tuple[str, int]], *, slice_size: int) -> list[Wakeup]:
-    """Return messages for (job id, priority rank) pairs: slices, and single ids when interactive."""
+    """Return messages for (job id, priority rank) pairs: slices, short ones when interactive."""
     by_rank: dict[int, list[str]] = defaultdict(list)
     for job_id, rank in jobs:
         by_rank[rank].append(job_id)
     messages = []
     for rank, ids in sorted(by_rank.items()):
         priority = Priority.of_rank(rank)
-        size = 1 if priority is Priority.INTERACTIVE else slice_size
+        size = min(
+            slice_size, INTERACTIVE_SLICE if priority is Priority.INTERACTIVE else slice_size
+        )
         messages += [
             Wakeup(ActorName.RUN_JOBS, QueueName(priority), {"ids": list(some), "queue": priority})
             for some in chunks(ids, size)

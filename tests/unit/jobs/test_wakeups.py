@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.wakeups import lone_wakeups, wakeups
+from shared.jobs.wakeups import INTERACTIVE_SLICE, lone_wakeups, wakeups
 
 JOBS = st.lists(st.tuples(st.uuids().map(str), st.integers(0, 2)), max_size=200)
 
@@ -19,9 +19,12 @@ def test_every_job_is_woken_once_on_its_queue(jobs: list[tuple[str, int]], size:
     assert all(len(m.kwargs["ids"]) <= size for m in messages)  # type: ignore[arg-type]
 
 
-def test_interactive_jobs_come_alone() -> None:
-    assert len(wakeups([("a", 0), ("b", 0)], slice_size=64)) == 2
-    assert len(wakeups([("a", 1), ("b", 1)], slice_size=64)) == 1
+def test_a_rush_of_interactive_jobs_is_shared_out() -> None:
+    many = [(f"job_{number}", 0) for number in range(64)]
+
+    assert len(wakeups(many[:1], slice_size=64)) == 1
+    assert len(wakeups(many, slice_size=64)) == 64 / INTERACTIVE_SLICE
+    assert len(wakeups([(each, 1) for each, _ in many], slice_size=64)) == 1
 
 
 def test_a_suspect_comes_alone_and_is_marked() -> None:
