@@ -1,6 +1,7 @@
 """Every operation of the API as a row of data; a test holds the rows against the routes."""
 
 from api import openapi_models as answers
+from api import openapi_openai as openai
 from api import openapi_webhooks as webhooks
 from api.job_request import DocumentSubmit, JobLookup, JobSubmit
 from api.keys import KeyCreate
@@ -268,6 +269,7 @@ OPERATIONS = (
 
 ALL = (
     *JOBS,
+    *openai.DIRECT,
     *DOCUMENTS,
     *FILES,
     *webhooks.ENDPOINTS,
@@ -275,5 +277,5 @@ ALL = (
     *KEYS,
     *OPERATIONS,
 )
-OPENAI = frozenset(each.name for each in webhooks.ENDPOINTS)
+OPENAI = frozenset(each.name for each in (*openai.DIRECT, *FILES, *webhooks.ENDPOINTS))
 """What is served under `/openai` too: the names of the operations."""

@@ -71,6 +71,7 @@ PARAMETERS: dict[str, Part] = {
     "job_id": _path("job_id"),
     "file_id": _path("file_id"),
     "key_id": _path("key_id"),
+    "model": _path("model"),
     "webhook_endpoint_id": _path("webhook_endpoint_id"),
     "webhook_delivery_id": _path("webhook_delivery_id"),
     "of_endpoint": _query("webhook_endpoint_id", "Only to this receiver.", type="string"),
@@ -131,6 +132,10 @@ PARAMETERS: dict[str, Part] = {
     "Prefer": _header(
         "Prefer", "`wait=n`: stay up to n seconds for the end. `respond-async`: do not."
     ),
+    "Penstock-On-Disconnect": _header(
+        "Penstock-On-Disconnect",
+        "`cancel` or `continue`: what becomes of the job when its caller goes away before its end.",
+    ),
     "If-None-Match": _header("If-None-Match", "The `ETag` of a state that you have: 304 if so."),
 }
 
@@ -142,6 +147,17 @@ HEADERS: dict[str, Part] = {
         "Retry-After": "In how many seconds to come again.",
         "Idempotent-Replayed": "`true`: this job was stored by an earlier request.",
         "Preference-Applied": "The preferences that were honoured.",
+        "Penstock-Job-Id": "The job that the call was.",
+        "openai-processing-ms": "Milliseconds from the request to this answer.",
+        **{
+            f"x-ratelimit-{what}-{unit}": text.format(unit)
+            for what, text in {
+                "limit": "The deployment's limit of {} a minute.",
+                "remaining": "How many {} it would admit at once, when the call began.",
+                "reset": "The time until its {} are all there again: `6m0s`, `12ms`.",
+            }.items()
+            for unit in ("requests", "tokens")
+        },
     }.items()
 }
 
@@ -156,7 +172,9 @@ ERRORS: dict[int, str] = {
     422: "Understood, but it contradicts what is stored or could never be admitted.",
     429: "A limit of the tenant; `Retry-After` says when to come again.",
     500: "Something went wrong on our side.",
-    503: "A limit of the service, or a part of it that is down.",
+    502: "The provider failed, as often as it may.",
+    503: "A limit of the service, or a part of it that is down, or no answer in time.",
+    504: "The provider did not answer in time, as often as it may.",
 }
 
 SECURITY_SCHEMES: dict[str, Part] = {

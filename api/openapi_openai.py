@@ -1,0 +1,93 @@
+"""The operations that OpenAI's clients call directly, and what they answer, as models."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from api.job_request import ChatBody, EmbeddingsBody
+from api.openapi_models import Job
+from api.openapi_parts import ANY, JSON, Answer, Operation
+from shared.auth.permissions import Permission
+
+_ASKED = ("Idempotency-Key", "Prefer", "Penstock-On-Disconnect")
+_ERRORS = (400, 404, 409, 413, 422, 429, 502, 504)
+LIMITS = tuple(
+    f"x-ratelimit-{what}-{unit}"
+    for what in ("limit", "remaining", "reset")
+    for unit in ("requests", "tokens")
+)
+_TOLD = ("Penstock-Job-Id", "Idempotent-Replayed", "openai-processing-ms", *LIMITS)
+_STORED = Answer(
+    "With `Prefer: respond-async`: the job, stored.",
+    Job,
+    ("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"),
+)
+
+
+class Model(BaseModel):
+    """What may be named as `model`."""
+
+    id: str
+    object: Literal["model"]
+    created: int = Field(description="0: it is not known.")
+    owned_by: str = Field(description="The provider.")
+
+
+class ModelList(BaseModel):
+    """All of them at once."""
+
+    object: Literal["list"]
+    data: list[Model]
+
+
+DIRECT = (
+    Operation(
+        "createChatCompletion",
+        "POST",
+        "/v1/chat/completions",
+        "Have a chat completed, now",
+        {
+            "200": Answer(
+                "The provider's `chat.completion`; with `stream` its chunks as server-sent events.",
+                headers=_TOLD,
+                media_type=ANY,
+            ),
+            "202": _STORED,
+        },
+        Permission.JOBS_WRITE,
+        {JSON: ChatBody},
+        {"model": "sandbox/echo", "messages": [{"role": "user", "content": "Say hello."}]},
+        parameters=_ASKED,
+        errors=_ERRORS,
+    ),
+    Operation(
+        "createEmbedding",
+        "POST",
+        "/v1/embeddings",
+        "Have texts embedded, now",
+        {"200": Answer("The provider's list of embeddings.", headers=_TOLD), "202": _STORED},
+        Permission.JOBS_WRITE,
+        {JSON: EmbeddingsBody},
+        {"model": "sandbox/embed", "input": ["one text", "another"]},
+        parameters=_ASKED,
+        errors=_ERRORS,
+    ),
+    Operation(
+        "listModels",
+        "GET",
+        "/v1/models",
+        "List the models that may be named",
+        {"200": Answer("All of them.", ModelList)},
+        Permission.JOBS_READ,
+    ),
+    Operation(
+        "getModel",
+        "GET",
+        "/v1/models/{model}",
+        "Get a model; its name may have slashes",
+        {"200": Answer("The model.", Model)},
+        Permission.JOBS_READ,
+        parameters=("model",),
+        errors=(404,),
+    ),
+)
