@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import redis
 import structlog
@@ -75,9 +75,11 @@ class _GatedConsumer(Consumer):
 
     @override
     def ack(self, message: MessageProxy) -> None:
+        full = self._inner.outstanding_message_count >= PREFETCH
         self._inner.ack(message)
-        # There is room for the next one: whoever waits in __next__ must not sleep on.
-        self._broker.doorbell.ring([self._queue])
+        if full:
+            # There is room for the next one: whoever waits in __next__ must not sleep on.
+            self._broker.doorbell.ring([self._queue])
 
     @override
     def nack(self, message: MessageProxy) -> None:
@@ -103,7 +105,8 @@ class Doorbell:
     def __init__(self, redis_url: str) -> None:
         self._client = connect(redis_url)
         self._rings: dict[str, int] = {}
-        self._changed = threading.Condition()
+        # One each: a ring wakes the one consumer that it is for.
+        self._changed = {queue: threading.Condition() for queue in QueueName}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="doorbell", daemon=True)
 
@@ -121,8 +124,9 @@ class Doorbell:
 
     def wait(self, queue: str, *, since: int, timeout_s: float) -> None:
         """Wait until the bell rings after `since`, or the time is over."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.rung(queue) != since, timeout_s)
+        changed = self._changed[QueueName(queue)]
+        with changed:
+            changed.wait_for(lambda: self.rung(queue) != since, timeout_s)
 
     def _listen(self) -> None:
         while not self._closed.is_set():
@@ -144,7 +148,9 @@ class Doorbell:
 
     def ring(self, queues: Iterable[str]) -> None:
         """Wake whoever waits for one of these queues."""
-        with self._changed:
-            for queue in queues:
-                self._rings[queue] = self._rings.get(queue, 0) + 1
-            self._changed.notify_all()
+        for queue in queues:
+            # A newer version's producer may ring for a queue that nobody here serves.
+            if changed := self._changed.get(cast("QueueName", queue)):
+                with changed:
+                    self._rings[queue] = self._rings.get(queue, 0) + 1
+                    changed.notify_all()
