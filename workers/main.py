@@ -1,11 +1,11 @@
-"""What `dramatiq workers.main` loads: the broker with its one middleware, and the actor."""
+"""What `dramatiq workers.main` loads: the broker with its one middleware, and the actors."""
 
 import dramatiq
 
 from shared import failpoints, open_files
 from shared.settings import Settings
 from shared.telemetry import logs, multiprocess
-from workers import jobs
+from workers import jobs, webhooks
 from workers.broker import GatedBroker
 from workers.process import WorkerProcess
 
@@ -20,6 +20,7 @@ def build(settings: Settings) -> GatedBroker:
     # None of Dramatiq's own middleware: retries, time limits and delays are the database's business.
     broker = GatedBroker(settings.redis_url, gate=process, middleware=[process])
     jobs.declare(broker, process)
+    webhooks.declare(broker, process)
     return broker
 
 

@@ -1,5 +1,6 @@
 """One worker process: opens the resources on the runner's loop, and drains them at the end."""
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -20,10 +21,11 @@ from shared.processes.store import Life
 from shared.settings import Settings
 from workers.attempt.hold import Stop
 from workers.broker import GatedBroker
+from workers.delivery.deliverer import Deliverer, open_deliverer
 from workers.life import LifeSigns
 from workers.loop_thread import LoopThread
 from workers.resources import WorkerResources, open_worker_resources
-from workers.runner import Runner
+from workers.runner import EXIT_RESERVE_S, Runner
 
 log = structlog.get_logger()
 
@@ -42,11 +44,14 @@ class WorkerProcess(Middleware):
         self._loop = LoopThread(stuck_after_s=settings.watchdog_s)
         self._stack = AsyncExitStack()
         self._runner: Runner | None = None
+        self._deliverer: Deliverer | None = None
         self._resources: WorkerResources | None = None
         self._broker: GatedBroker | None = None
 
     def open_for(self, queue: str) -> bool:
-        """Tell the broker whether the runner has room for another slice of this queue."""
+        """Tell the broker whether there is room for another message of this queue."""
+        if queue == QueueName.WEBHOOKS:
+            return self._deliverer is not None and self._deliverer.has_room
         runner = self._runner
         return runner is not None and runner.has_room(interactive=queue == QueueName.INTERACTIVE)
 
@@ -59,6 +64,11 @@ class WorkerProcess(Middleware):
             self._loop.submit(runner.take_suspects(ids)).result()
             return True
         return self._loop.submit(runner.take(ids, interactive=interactive)).result()
+
+    def deliver(self, targets: Sequence[str]) -> None:
+        """Have the webhooks sent that are due to these targets; it need not wait for that."""
+        if self._deliverer is not None:
+            self._loop.submit(self._deliverer.take(targets)).result()
 
     def pass_on(self, wakeup: Wakeup) -> None:
         """Publish a wake-up again, for another worker."""
@@ -80,8 +90,7 @@ class WorkerProcess(Middleware):
 
     @override
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
-        if self._runner is not None:
-            self._loop.submit(self._runner.drain(self._settings.drain_s)).result()
+        self._loop.submit(self._drain(self._settings.drain_s)).result()
 
     @override
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
@@ -106,8 +115,14 @@ class WorkerProcess(Middleware):
         self._stack.push_async_callback(self._farewell, resources)
         self._stack.push_async_callback(listener.close)
         self._stack.push_async_callback(signs.close)
+        self._deliverer = await self._stack.enter_async_context(open_deliverer(resources))
         self._resources, self._runner = resources, runner
         log.info("worker.started", owner=resources.owner)
+
+    async def _drain(self, grace_s: float) -> None:
+        if self._runner is not None and self._deliverer is not None:
+            until = max(0.0, grace_s - EXIT_RESERVE_S)
+            await asyncio.gather(self._runner.drain(grace_s), self._deliverer.drain(until))
 
     async def _close(self) -> None:
         await self._stack.aclose()

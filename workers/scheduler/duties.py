@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from shared import outbox
-from shared.enqueue import QueueName, Wakeup
+from shared.database import chunks
+from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.failpoints import failpoint
 from shared.files import removal
 from shared.jobs import store as job_store
@@ -20,11 +21,13 @@ from shared.limiter.limiter import Limiter, Reservation
 from shared.processes import store as process_store
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
+from shared.webhooks import delivery_store
 from workers.scheduler.rescue import verdict
 
 log = structlog.get_logger()
 
 AT_ONCE = 2000
+MOST_TARGETS = 10_000
 HORIZON_S = 1.0
 DRY_MESSAGES = 4
 NOTHING = Cost(0, 0, 0)
@@ -104,6 +107,22 @@ class Desk:
                 self._metrics.woken_again(priority, len(jobs))
                 log.info("jobs.woken_again", jobs=len(jobs), queue=priority)
 
+    async def wake_deliverers(self) -> None:
+        """Name the targets for which a webhook is due: a retry, a dead worker's, a lost wake-up's."""
+        if await self._resources.enqueuer.waiting(QueueName.WEBHOOKS) > DRY_MESSAGES:
+            return
+        async with self._resources.database.reading() as db:
+            targets = await delivery_store.due_targets(db, limit=MOST_TARGETS)
+        if not targets:
+            return
+        # No promise is stored: what is not delivered is named again in a moment.
+        await self._resources.enqueuer.publish(
+            [
+                Wakeup(ActorName.DELIVER_WEBHOOKS, QueueName.WEBHOOKS, {"targets": list(some)})
+                for some in chunks(targets, self._settings.slice_size)
+            ]
+        )
+
     async def expire(self) -> None:
         """End what waited past its deadline."""
         async with self._resources.database.transaction() as db:
@@ -116,6 +135,7 @@ class Desk:
         async with self._resources.database.transaction() as db:
             await process_store.forget_dead(db, silent_ms=DEAD_AFTER_MS)
             await job_store.forget_keys(db)
+            await delivery_store.forget_rests(db)
         await removal.sweep(self._resources.database, self._resources.blobs)
 
     async def _free_slots(self, lanes: Mapping[str, Sequence[str]]) -> None:

@@ -21,6 +21,7 @@ from workers.scheduler import duties
 log = structlog.get_logger()
 
 OFFICE = "scheduler"
+WEBHOOK_TICKS = 4
 TERMS = 3
 """The office is renewed this many times within its time."""
 
@@ -111,6 +112,7 @@ def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
         Duty("relay", settings.sweep_s, desk.relay_outbox),
         Duty("rescue", settings.sweep_s, desk.rescue),
         Duty("forgotten", settings.sweep_s, desk.wake_forgotten),
+        Duty("webhooks", settings.tick_s * WEBHOOK_TICKS, desk.wake_deliverers),
         Duty("deadlines", settings.sweep_s, desk.expire),
         Duty("tidy", settings.lease_s, desk.tidy),
     ]

@@ -1,0 +1,110 @@
+"""A target's turn: what is due to it is sent, the next batch claimed while one is on its way."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from shared.webhooks.delivery_store import Claim
+from shared.webhooks.outcome import Judgement
+from workers.delivery.desk import Desk
+from workers.delivery.lanes import Paces
+
+TURN_S = 5.0
+"""After so long a target goes to the end of its line; a batch is made to take about as long."""
+MOST_ROUNDS = 20
+
+
+def batch_size(latency_s: float | None, at_once: int) -> int:
+    """Return how many deliveries to claim from a target that takes so long to answer."""
+    rounds = 1 if latency_s is None else TURN_S / max(latency_s, TURN_S / MOST_ROUNDS)
+    return at_once * max(1, int(rounds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    queue: deque[Claim]
+    more: bool
+    begin_by: float
+
+
+class Turn:
+    """One turn of one target; `draining` tells whether nothing more is to begin."""
+
+    def __init__(
+        self,
+        target: str,
+        desk: Desk,
+        paces: Paces,
+        places: asyncio.Semaphore,
+        *,
+        at_once: int,
+        draining: Callable[[], bool],
+    ) -> None:
+        self._target = target
+        self._desk = desk
+        self._paces = paces
+        self._places = places
+        self._at_once = at_once
+        self._draining = draining
+        self._throttled = False
+        self._held: dict[str, Claim] = {}
+
+    async def run(self) -> bool:
+        """Take the turn; tell whether there is more to send. What was not sent is let go."""
+        over_at = monotonic() + TURN_S
+        following: asyncio.Task[_Batch] | None = None
+        try:
+            batch = await self._claim()
+            while batch.queue:
+                goes_on = batch.more and not self._stopped and monotonic() < over_at
+                following = asyncio.create_task(self._claim()) if goes_on else None
+                await self._send(batch)
+                if following is None:
+                    break
+                batch = await following
+            return (batch.more or bool(batch.queue)) and not self._throttled
+        finally:
+            if following is not None:
+                await asyncio.gather(following, return_exceptions=True)
+            if self._held:
+                await self._desk.release(list(self._held.values()))
+
+    @property
+    def _stopped(self) -> bool:
+        return self._throttled or self._draining()
+
+    async def _claim(self) -> _Batch:
+        limit = batch_size(self._paces.latency_s(self._target), self._at_once)
+        begin_by = monotonic() + self._desk.begin_within_s
+        won = await self._desk.claim(self._target, limit)
+        self._held.update({each.id: each for each in won.claims})
+        return _Batch(deque(won.claims), len(won.claims) + won.skipped >= limit, begin_by)
+
+    async def _send(self, batch: _Batch) -> None:
+        records: list[asyncio.Task[None]] = []
+        try:
+            async with asyncio.TaskGroup() as senders:
+                for _ in range(min(self._at_once, len(batch.queue))):
+                    senders.create_task(self._send_one_by_one(batch, records))
+        finally:
+            # No more than two batches are in hand, however slow the database is.
+            await asyncio.gather(*records)
+
+    async def _send_one_by_one(self, batch: _Batch, records: list[asyncio.Task[None]]) -> None:
+        while batch.queue:
+            async with self._places:
+                claim = self._next(batch)
+                if claim is None:
+                    return
+                report = await self._desk.attempt(claim)
+            self._paces.note(self._target, report.outcome.total_ms / 1000)
+            if report.judgement is Judgement.THROTTLED:
+                self._throttled = True
+            del self._held[claim.id]
+            records.append(asyncio.create_task(self._desk.record(report)))
+
+    def _next(self, batch: _Batch) -> Claim | None:
+        late = monotonic() > batch.begin_by
+        return batch.queue.popleft() if batch.queue and not late and not self._stopped else None
