@@ -88,7 +88,7 @@ async def claim(
         }
         rows = sorted(
             (await db.execute(_TAKE, wanted)).mappings(),
-            key=lambda row: (not row["by_hand"], row["due_at"], row["id"]),
+            key=lambda row: (row["finished_at"] is None, row["due_at"], row["id"]),
         )
         won.append([_claim(row) for row in rows])
     claims = [each for some in won for each in some]
@@ -121,7 +121,8 @@ async def forget_rests(db: AsyncConnection) -> None:
 
 
 def _claim(row: RowMapping) -> Claim:
-    return Claim(**{name: row[name] for name in _COLUMNS}, by_hand=bool(row["by_hand"]))
+    own = {name: row[name] for name in _COLUMNS}
+    return Claim(**own, by_hand=row["finished_at"] is not None)
 
 
 async def _endpoints(db: AsyncConnection, ids: Iterable[str]) -> Mapping[str, Row]:
@@ -225,7 +226,8 @@ _TAKE = (
     )
     .returning(
         *(WebhookDelivery.__table__.columns[name] for name in _COLUMNS),  # type: ignore[attr-defined]
-        col(WebhookDelivery.finished_at).is_not(None).label("by_hand"),
+        # Not `IS NOT NULL`: in a RETURNING SQLite 3.40 takes it for true.
+        col(WebhookDelivery.finished_at),
         col(WebhookDelivery.next_try_at).label("due_at"),
     )
 )
