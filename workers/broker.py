@@ -15,7 +15,7 @@ from shared.enqueue import DOORBELL, HEARTBEAT_MS, MAINTENANCE_CHANCE, QueueName
 
 log = structlog.get_logger()
 
-PREFETCH = 4
+PREFETCH = 16
 """Messages of a queue in hand at once: each is a slice, and is soon acknowledged."""
 IDLE_POLL_S = 1.0
 FULL_POLL_S = 0.02

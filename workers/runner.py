@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import UNAVAILABLE
 from shared.failpoints import failpoint
+from shared.group_commit import GroupCommit
 from shared.jobs import claim_store
 from shared.jobs.changes import Change
 from shared.jobs.claims import ClaimedJob, ClaimEnd
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 EXIT_RESERVE_S = 3.0
 CLAIM_RETRY_S = 1.0
 FLUSH_S = 1.0
+SLICES_AT_ONCE = 16
 SUSPECTS_SHARE = 8
 """So much less than ever is in flight of what may have killed a worker."""
 
@@ -46,6 +49,9 @@ class Runner:
         self._changed = asyncio.Event()
         self._suspects = Suspects(
             self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
+        )
+        self._claims: GroupCommit[Sequence[str], list[ClaimedJob]] = GroupCommit(
+            resources.database, self._take_over_all, max_group=SLICES_AT_ONCE, linger_s=0.002
         )
         self._background: list[asyncio.Task[None]] = []
         self.draining = False
@@ -100,6 +106,7 @@ class Runner:
         await self._until_idle(max(0.0, grace_s - EXIT_RESERVE_S))
         self.stop(list(self._holds), Stop.DRAIN)
         await self._until_idle(EXIT_RESERVE_S)
+        await self._claims.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -130,23 +137,39 @@ class Runner:
     async def _claim(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
         while not self.draining:
             try:
-                return await self._take_over(ids, most_crashes)
+                # Suspects are claimed apart, like they are run.
+                if most_crashes is None:
+                    return await self._take_over(ids, most_crashes)
+                return await self._claims.add(ids)
             except UNAVAILABLE as error:
                 # The thread that asked waits with us, and so the broker feels it.
                 log.warning("runner.claim_failed", jobs=len(ids), error=str(error))
                 await asyncio.sleep(CLAIM_RETRY_S)
         return []
 
+    async def _take_over_all(
+        self, db: AsyncConnection, slices: Sequence[Sequence[str]]
+    ) -> list[list[ClaimedJob]]:
+        jobs = await self._take(db, [job_id for ids in slices for job_id in ids], most_crashes=0)
+        by_id = {job.id: job for job in jobs}
+        # An id that two slices name goes to the first of them.
+        return [[by_id.pop(job_id) for job_id in ids if job_id in by_id] for ids in slices]
+
     async def _take_over(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
         async with self._resources.database.transaction() as db:
-            jobs = await claim_store.claim(
-                db,
-                ids,
-                owner=self._resources.owner,
-                lease_ms=self._lease_ms,
-                most_crashes=most_crashes,
-            )
-            await self._resources.shared.announcer.announce(db, [_started(job) for job in jobs])
+            return await self._take(db, ids, most_crashes)
+
+    async def _take(
+        self, db: AsyncConnection, ids: Sequence[str], most_crashes: int | None
+    ) -> list[ClaimedJob]:
+        jobs = await claim_store.claim(
+            db,
+            ids,
+            owner=self._resources.owner,
+            lease_ms=self._lease_ms,
+            most_crashes=most_crashes,
+        )
+        await self._resources.shared.announcer.announce(db, [_started(job) for job in jobs])
         return jobs
 
     def _start(self, job: ClaimedJob) -> asyncio.Task[None]:
