@@ -1,7 +1,8 @@
 """A chat completion in chunks: follows a job from its first delta to `[DONE]`.
 
 A response of our own, not sse-starlette's: the head waits until the status is known, and one loop
-sends, keeps alive and listens, where the library runs four tasks for each client.
+sends, keeps alive and listens. The library runs four tasks for each client and a scope for each
+piece: by CPU a short stream costs fifteen times as much with it, a piece of a long one 2.5 times.
 """
 
 import asyncio
@@ -123,8 +124,9 @@ class _Follower:
         self._version = 0
         self._number = 0
         self._whole = False
-        # A part is missing: to be looked for in the log; or it is not even there.
+        # A part is missing: to be looked for in the log; there is more; or it is not even there.
         self._behind = False
+        self._more = False
         self._lost = False
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
@@ -140,6 +142,8 @@ class _Follower:
             for piece in await self._heard():
                 yield piece
                 silent_until = clock() + self._tempo.ping_s
+            if self._more:
+                continue
             if self._vigil.due and (full := await self._vigil.look()) is not None:
                 yield await self._ending(full)
                 return
@@ -151,7 +155,7 @@ class _Follower:
     async def _heard(self) -> list[bytes]:
         heard = self._take_heard()
         pieces = self._pieces(heard)
-        if self._watch.stale or self._behind:
+        if self._watch.stale or self._behind or self._more:
             self._watch.stale = False
             pieces += await self._caught_up(heard)
         if self._watch.number > self._version > 0 and not self._watch.ended:
@@ -159,27 +163,21 @@ class _Follower:
         return pieces
 
     async def _caught_up(self, heard: list[Delta]) -> list[bytes]:
+        self._more = False
         try:
-            read = await self._read_log()
+            page = await self._log.after(self._call.job_id, self._version, self._number)
         except RedisError as error:
             log.warning("stream.log_away", error=str(error)[:500])
             self._behind = True
             return []
         self._behind = False
-        pieces = self._pieces([*read, *heard])
+        # Page by page, or one who reads slowly would make us hold a whole log for him.
+        more = len(page) >= MOST_READ
+        pieces = self._pieces(page if more else [*page, *heard])
         # What is missing in the log too comes with the stored result.
-        self._lost, self._behind = self._behind, False
+        self._lost, self._behind = self._lost or self._behind, False
+        self._more = more and not self._lost
         return pieces
-
-    async def _read_log(self) -> list[Delta]:
-        version, number = self._version, self._number
-        found: list[Delta] = []
-        while True:
-            page = await self._log.after(self._call.job_id, version, number)
-            found += page
-            if len(page) < MOST_READ:
-                return found
-            version, number = page[-1].version, page[-1].number
 
     def _take_heard(self) -> list[Delta]:
         heard = list(self._watch.deltas)

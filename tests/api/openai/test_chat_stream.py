@@ -5,6 +5,7 @@ import asyncio
 import orjson
 import pytest
 
+from shared.events.deltas import Delta
 from shared.jobs.transitions import JobState, Reason
 from tests.api.openai.direct import STREAM, Ask, begun
 from tests.api.openai.exchange import events, text_of
@@ -116,6 +117,24 @@ async def test_what_was_said_before_one_listens_is_in_the_log(ask: Ask, hand: Ha
 
     assert text_of(await late.rest()) == text_of(await exchange.rest()) == "abcd"
     assert late.headers["idempotent-replayed"] == "true"
+
+
+async def test_a_log_of_many_pages_is_read_to_its_end(ask: Ask, hand: Hand) -> None:
+    ask(Idempotency_Key="one")
+    job = await hand.claim()
+    raws = [orjson.dumps([chunk(f"{number} ")]) for number in range(1, 2501)]
+    entries = [Delta(job.id, job.version, n, raw, False) for n, raw in enumerate(raws, start=1)]
+    await hand.deltas.append(entries)
+    late = ask(Idempotency_Key="one")
+    pieces = [await late.piece() for _ in range(2500)]
+    await hand.say(job, 2501, chunk(finish="stop"), last=True)
+    # The stored answer is another text: nothing of it may be needed.
+    await hand.end(job, answer=completion("not this"))
+
+    raw = b"".join(pieces) + await late.rest()
+
+    assert text_of(raw) == "".join(f"{number} " for number in range(1, 2501))
+    assert events(raw)[-1] == "[DONE]"
 
 
 async def test_a_replay_of_an_ended_job_is_streamed_from_its_result(ask: Ask, hand: Hand) -> None:
