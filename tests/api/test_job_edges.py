@@ -65,13 +65,6 @@ async def test_another_method_names_all_that_there_are(api: Api, path: str, allo
     assert answer.json()["detail"].endswith(f"possible: {allowed}.")
 
 
-async def test_an_endpoint_of_jobs_says_how_it_is_reached(api: Api) -> None:
-    answer = await api.client.post("/v1/chat/completions", json={})
-
-    assert answer.status_code == 404
-    assert "POST /v1/jobs" in answer.json()["detail"]
-
-
 async def test_a_tag_is_compared_weakly_and_only_when_reading(api: Api) -> None:
     body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hello"}]}
     asked = {"endpoint": "/v1/chat/completions", "body": body}
