@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 
+from api.followers import Followers
 from api.openai.disconnect import Canceller
 from api.readiness import Readiness
 from api.waiting import Waiting, left_at_signals
@@ -31,6 +32,7 @@ class State(TypedDict):
     pace: Pace
     waiting: Waiting
     deltas: DeltaLog
+    followers: Followers
     levels: Levels
     canceller: Canceller
     pulse: Pulse
@@ -52,17 +54,30 @@ def lifespan(
             waiting = Waiting(resources.redis)
             keyring = Keyring(resources.database, resources.secret_key)
             canceller = Canceller(resources, metrics)
+            reader, pace = JobReader(resources.database), Pace(resources.database)
+            deltas = DeltaLog(resources.redis)
+            followers = Followers(
+                resources.database,
+                waiting,
+                deltas,
+                reader,
+                pace,
+                most=settings.max_sse_clients,
+                most_per_key=settings.max_sse_clients_per_key,
+            )
             waiting.start()
+            followers.start()
             try:
                 with left_at_signals(waiting):
                     yield State(
                         resources=resources,
                         keyring=keyring,
                         submitter=submitter,
-                        reader=JobReader(resources.database),
-                        pace=Pace(resources.database),
+                        reader=reader,
+                        pace=pace,
                         waiting=waiting,
-                        deltas=DeltaLog(resources.redis),
+                        deltas=deltas,
+                        followers=followers,
                         levels=Levels(resources.redis),
                         canceller=canceller,
                         pulse=Pulse(resources.database),
@@ -71,6 +86,7 @@ def lifespan(
                     )
             finally:
                 await waiting.close()
+                await followers.close()
                 await canceller.close()
                 await submitter.close()
                 await keyring.close()

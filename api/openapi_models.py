@@ -71,6 +71,7 @@ class Links(BaseModel):
 
     self: str
     result: str
+    events: str
     cancel: str
     retry: str
 
@@ -104,6 +105,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "links": {
         "self": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8",
         "result": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8/result",
+        "events": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8/events",
         "cancel": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8/cancel",
         "retry": "/v1/jobs/job_068g2m9c0q3hk6v1r7d5s4b2n8/retry",
     },

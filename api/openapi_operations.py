@@ -1,5 +1,6 @@
 """Every operation of the API as a row of data; a test holds the rows against the routes."""
 
+from api import openapi_events as events
 from api import openapi_models as answers
 from api import openapi_openai as openai
 from api import openapi_webhooks as webhooks
@@ -269,6 +270,7 @@ OPERATIONS = (
 
 ALL = (
     *JOBS,
+    *events.EVENTS,
     *openai.DIRECT,
     *DOCUMENTS,
     *FILES,

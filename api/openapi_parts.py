@@ -136,6 +136,13 @@ PARAMETERS: dict[str, Part] = {
         "Penstock-On-Disconnect",
         "`cancel` or `continue`: what becomes of the job when its caller goes away before its end.",
     ),
+    "Last-Event-ID": _header(
+        "Last-Event-ID", "The id of the last event that you have: only what follows it is sent."
+    ),
+    "last_event_id": _query(
+        "last_event_id", "The same, where no header can be set.", type="string"
+    ),
+    "token": _query("token", "An event token of this job, in place of a key.", type="string"),
     "If-None-Match": _header("If-None-Match", "The `ETag` of a state that you have: 304 if so."),
 }
 

@@ -8,6 +8,7 @@ from api import (
     documents,
     files,
     health,
+    job_events,
     jobs,
     keys,
     openapi,
@@ -40,6 +41,7 @@ openai_routes = [
 
 routes: list[BaseRoute] = [
     *jobs.routes,
+    *job_events.routes,
     *documents.routes,
     *openai_routes,
     *also_under("/openai", openai_routes),

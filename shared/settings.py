@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     sync_timeout_s: float = 600
     on_disconnect: Literal["cancel", "continue"] = "cancel"
 
+    # event streams, of one API process
+    sse_ping_s: float = 15
+    sse_life_s: float = 600
+    sse_send_timeout_s: float = 30
+    max_sse_clients: int = 5000
+    max_sse_clients_per_key: int = 2500
+
     # leases and the scheduler
     lease_s: float = 60
     renew_s: float = 15

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import BindParameter, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -35,6 +35,20 @@ async def events_of(db: AsyncConnection, job_id: str, *, after: int = 0) -> Sequ
     table = Event.__table__  # type: ignore[attr-defined]
     query = select(table).where(col(Event.job_id) == job_id, col(Event.number) > after)
     return await fetch(db, query.order_by(col(Event.number)))
+
+
+async def newest_of(db: AsyncConnection, job_ids: Sequence[str]) -> dict[str, int]:
+    """Return the number of the newest event of each of these jobs that has any."""
+    found = await db.execute(_NEWEST_OF, {"ids": job_ids})
+    return {row.job_id: row.number for row in found}
+
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_NEWEST_OF = (
+    select(col(Event.job_id), func.max(col(Event.number)).label("number"))
+    .where(col(Event.job_id).in_(_IDS))
+    .group_by(col(Event.job_id))
+)
 
 
 async def forget(db: AsyncConnection, job_ids: Iterable[str]) -> None:

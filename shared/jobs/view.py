@@ -71,6 +71,7 @@ def public_job(
         "links": {
             "self": f"/v1/jobs/{job_id}",
             "result": f"/v1/jobs/{job_id}/result",
+            "events": f"/v1/jobs/{job_id}/events",
             "cancel": f"/v1/jobs/{job_id}/cancel",
             "retry": f"/v1/jobs/{job_id}/retry",
         },

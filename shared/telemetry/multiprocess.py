@@ -1,4 +1,4 @@
-"""Counters that many processes share: each writes files of its own, whoever is asked adds them up."""
+"""Numbers that many processes share: each writes files of its own, whoever is asked adds them up."""
 
 import fcntl
 from pathlib import Path
@@ -45,12 +45,14 @@ def _value_class(folder: Path, boot: str, files: dict[str, Any]) -> type:
 
         _multiprocess = True
 
-        def __init__(self, typ: str, *key: Any, **_: Any) -> None:
+        def __init__(self, typ: str, *key: Any, multiprocess_mode: str = "", **_: Any) -> None:
             self._key = mmap_key(*key)
+            # The library reads from a file's name how gauges are to be added up.
+            kind = f"{typ}_{multiprocess_mode}" if multiprocess_mode else typ
             with lock:
-                if typ not in files:
-                    files[typ] = open_file(str(folder / f"{typ}_{boot}.db"))
-                self._file = files[typ]
+                if kind not in files:
+                    files[kind] = open_file(str(folder / f"{kind}_{boot}.db"))
+                self._file = files[kind]
                 # The number has its place from now on, and is shown even while it is nought.
                 self._file.read_value(self._key)
 

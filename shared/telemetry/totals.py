@@ -17,6 +17,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 ALIVE = "alive"
 """The suffix of the file that a process keeps locked while it lives."""
+GAUGE = "gauge_"
+"""How the names of files begin that hold gauges."""
 # The library has no types for these.
 open_file: Any = MmapedDict
 _add_up: Any = MultiProcessCollector.merge
@@ -33,11 +35,20 @@ class _Grave:
 
 
 def totals(folder: Path) -> list[Metric]:
-    """Return every counter and histogram, added up over the processes of this folder. Blocks."""
+    """Return every metric, added up over the processes of this folder. Blocks.
+
+    A counter keeps what the dead have counted; a gauge is of the living only.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with _hold(folder, fcntl.LOCK_SH):
         grave = _read_grave(folder)
-        files = [file for file in folder.glob("*.db") if _counts(file, grave) and _is_whole(file)]
+        files = [
+            file
+            for file in folder.glob("*.db")
+            if _counts(file, grave)
+            and not (file.name.startswith(GAUGE) and _is_dead(folder, _owner(file)))
+            and _is_whole(file)
+        ]
         return list(_add_up([str(file) for file in files]))
 
 
@@ -77,7 +88,7 @@ def _read_grave(folder: Path) -> _Grave:
 
 
 def _owner(file: Path) -> str:
-    return file.stem.partition("_")[2]
+    return file.stem.rpartition("_")[2]
 
 
 def _counts(file: Path, grave: _Grave) -> bool:
@@ -118,6 +129,8 @@ def _merge(folder: Path, grave: _Grave, dead: frozenset[str]) -> _Grave:
     fresh = _Grave(f"grave-{uuid4().hex}", dead)
     sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for file in folder.glob("*.db"):
+        if file.name.startswith(GAUGE):
+            continue
         if _owner(file) in dead or (grave.name and _owner(file) == grave.name):
             kind = file.stem.partition("_")[0]
             for key, value in _read(file) or ():

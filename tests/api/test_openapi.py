@@ -153,6 +153,8 @@ async def test_answers_about_jobs_are_as_documented(
         tag = (await client.get(f"/v1/jobs/{job_id}")).headers["etag"]
         await client.get(f"/v1/jobs/{job_id}", headers={"If-None-Match": tag})
         await client.get(f"/v1/jobs/{job_id}/result")
+        await client.get(f"/v1/jobs/{job_id}/events")
+        await client.post(f"/v1/jobs/{job_id}/events/token")
     await client.post("/v1/jobs/lookup", json={"ids": [done, failed, "job_none"]})
     await client.get("/v1/jobs", params={"limit": 1, "metadata[a]": "b", "status": "completed"})
     await client.get("/v1/jobs", params={"limit": 0})
