@@ -39,7 +39,7 @@ class Journal:
         self._announcer = announcer
         self._metrics = metrics or WorkerMetrics()
         self._group: GroupCommit[Entry, Standing] = GroupCommit(
-            database, self._write, linger_s=0.01, patience_s=PATIENCE_S
+            database, self._write, linger_s=0.004, patience_s=PATIENCE_S
         )
 
     async def start(self, start: AttemptStart) -> Standing:

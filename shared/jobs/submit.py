@@ -56,7 +56,7 @@ class Submitter:
         self._settings = settings
         self._admission = Admission(database, settings)
         self._group: GroupCommit[_Entry, Submission] = GroupCommit(
-            database, self._write, linger_s=0.005
+            database, self._write, linger_s=0.003
         )
         self._storing: set[tuple[str, str]] = set()
 
