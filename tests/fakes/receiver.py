@@ -64,7 +64,10 @@ class Received:
 
 
 class Receiver:
-    """Listens on 127.0.0.1 from `start` to `stop`; with `tls` it speaks https."""
+    """Listens on 127.0.0.1 from `start` to `stop`; with `tls` it speaks https.
+
+    `connects` counts connections, over TLS those whose handshake came to its end.
+    """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self.received: list[Received] = []
@@ -149,7 +152,7 @@ class Receiver:
             self._server.close()
             self._server = None
         for connection in list(self._connections):
-            connection.reset()
+            connection.abort()
         for writer in list(self._writers):
             writer.cancel()
         await asyncio.sleep(0)
@@ -234,6 +237,11 @@ class _Counted(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._receiver.connected(self)
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:

@@ -13,18 +13,22 @@ from sqlmodel import SQLModel, col
 from shared import migrate
 from shared.database import Database, Row, fetch
 from shared.settings import Settings
-from shared.webhooks import fanout_store, store
-from shared.webhooks.delivery import Sender
+from shared.webhooks import delivery_store, fanout_store, store, tries_store
+from shared.webhooks.delivery import Parcel, Sender
+from shared.webhooks.delivery_store import Ask, Claim
 from shared.webhooks.egress import Guard, open_session
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookTry
+from shared.webhooks.outcome import Outcome, judge
 from shared.webhooks.secrets import SecretBox, new_secret
+from shared.webhooks.tries_store import Recorded, Report
 from tests.fakes.receiver import Receiver
 from workers.delivery.deliverer import Deliverer
 from workers.delivery.desk import Desk
 
 TENANT = "ten_1"
+DISABLE_AFTER_MS = 5 * 24 * 3_600_000
 BOX = SecretBox(b"the server's key")
-BODY = b'{"id":"evt_1_2","type":"job.completed"}'
+BODY = '{"id":"evt_1_2","type":"job.completed","name":"Zoë"}'.encode()
 
 
 @pytest.fixture
@@ -169,3 +173,42 @@ async def deliver(database: Database, targets: Sequence[str], **options: Any) ->
     async with open_deliverer(database, **options) as deliverer:
         await deliverer.take(targets)
         await deliverer.idle()
+
+
+@asynccontextmanager
+async def open_sender(guard: Guard | None = None, *, timeout_s: float = 5) -> AsyncIterator[Sender]:
+    """Open a sender with a client of its own; private addresses are allowed without a guard."""
+    guard = guard or Guard(allow_private=True)
+    session = open_session(guard, at_once=10)
+    yield Sender(session, guard, timeout_s=timeout_s)
+    await session.close()
+
+
+def parcel(url: str) -> Parcel:
+    """Return what is sent to a URL."""
+    return Parcel(url, {"content-type": "application/json", "webhook-id": "evt_1"}, BODY)
+
+
+async def send(url: str, guard: Guard | None = None, *, timeout_s: float = 5) -> Outcome:
+    """Send once."""
+    async with open_sender(guard, timeout_s=timeout_s) as sender:
+        return await sender.send(parcel(url))
+
+
+async def claim(database: Database, target: str, *, owner: str = "me", **more: Any) -> list[Claim]:
+    """Claim what is due to a target."""
+    async with database.transaction() as db:
+        chosen = {"lease_ms": 60_000, **more}
+        (won,) = await delivery_store.claim(db, [Ask(target, 100)], owner=owner, box=BOX, **chosen)
+    return list(won.claims)
+
+
+def report(claim: Claim, outcome: Outcome, wait_s: float | None = 5, rest_s: float = 0) -> Report:
+    """Report what came of a claim."""
+    return Report(claim, outcome, judge(outcome), wait_s, rest_s)
+
+
+async def record(database: Database, *reports: Report, owner: str = "me") -> Recorded:
+    """Write reports down as one group."""
+    async with database.transaction() as db:
+        return await tries_store.record(db, reports, owner=owner, disable_after_ms=DISABLE_AFTER_MS)
