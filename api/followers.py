@@ -11,7 +11,7 @@ from api.job_story import Sources
 from api.waiting import RECHECK_S, Waiting, pause
 from shared.database import Database, is_unavailable
 from shared.errors import LimitExceeded, NotFound, Unavailable
-from shared.events.deltas import Delta, DeltaLog
+from shared.events.deltas import DeltaLog
 from shared.events.store import newest_of
 from shared.jobs.pace import Pace
 from shared.jobs.reader import FullJob, JobReader
@@ -21,8 +21,6 @@ from shared.telemetry.stream_metrics import StreamMetrics
 
 COME_AGAIN_S = 5
 ASKED_AT_ONCE = 500
-READ_AT_ONCE = 32
-"""The Redis client has some more connections than this; beyond them it would refuse."""
 NOBODY = "job_"
 
 
@@ -41,9 +39,7 @@ class Followers:
         most_per_key: int,
     ) -> None:
         self.metrics = StreamMetrics()
-        self.sources = Sources(
-            _SharedLog(deltas), EventReader(database), _Jobs(jobs, pace), self.metrics
-        )
+        self.sources = Sources(deltas, EventReader(database), _Jobs(jobs, pace), self.metrics)
         self._database = database
         self._waiting = waiting
         self._most = most
@@ -121,18 +117,6 @@ class Followers:
             for job_id, number in newest.items():
                 for follower in by_job[job_id]:
                     follower.hear(number)
-
-
-class _SharedLog:
-    """The log of deltas, read for so many at once as the Redis client has connections for."""
-
-    def __init__(self, deltas: DeltaLog) -> None:
-        self._deltas = deltas
-        self._room = asyncio.Semaphore(READ_AT_ONCE)
-
-    async def after(self, job_id: str, version: int, number: int) -> list[Delta]:
-        async with self._room:
-            return await self._deltas.after(job_id, version, number)
 
 
 class _Jobs:

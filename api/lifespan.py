@@ -7,11 +7,11 @@ from typing import TypedDict
 from starlette.applications import Starlette
 
 from api.followers import Followers
+from api.log_reader import LogReader
 from api.openai.disconnect import Canceller
 from api.readiness import Readiness
 from api.waiting import Waiting, left_at_signals
 from shared.auth.keyring import Keyring
-from shared.events.deltas import DeltaLog
 from shared.jobs.pace import Pace
 from shared.jobs.pulse import Pulse
 from shared.jobs.reader import JobReader
@@ -31,7 +31,7 @@ class State(TypedDict):
     reader: JobReader
     pace: Pace
     waiting: Waiting
-    deltas: DeltaLog
+    deltas: LogReader
     followers: Followers
     levels: Levels
     canceller: Canceller
@@ -55,7 +55,7 @@ def lifespan(
             keyring = Keyring(resources.database, resources.secret_key)
             canceller = Canceller(resources, metrics)
             reader, pace = JobReader(resources.database), Pace(resources.database)
-            deltas = DeltaLog(resources.redis)
+            deltas = LogReader(resources.redis)
             followers = Followers(
                 resources.database,
                 waiting,

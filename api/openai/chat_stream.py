@@ -18,12 +18,13 @@ from starlette.types import Receive, Scope, Send
 
 from api.errors import problem
 from api.job_replies import result_bytes
+from api.log_reader import LogReader
 from api.openai.call import Call, failure_response
 from api.openai.chat_chunks import Chunks, event
 from api.openai.failures import JobFailed, StreamBroken, failure_of
 from api.openai.vigil import Vigil, vigil
 from shared.errors import PenstockError
-from shared.events.deltas import MOST_READ, Delta, DeltaLog
+from shared.events.deltas import MOST_READ, Delta
 from shared.jobs.reader import FullJob
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -113,7 +114,7 @@ class _Follower:
         self._vigil = kept
         self._watch = kept.watch
         self._tempo = tempo
-        self._log: DeltaLog = call.request.state.deltas
+        self._log: LogReader = call.request.state.deltas
         head = {
             "id": f"chatcmpl-{call.job_id.removeprefix('job_')}",
             "created": call.job["created_at"] // 1000,
@@ -155,12 +156,19 @@ class _Follower:
     async def _heard(self) -> list[bytes]:
         heard = self._take_heard()
         pieces = self._pieces(heard)
+        if self._nothing_missed():
+            self._watch.stale = False
         if self._watch.stale or self._behind or self._more:
             self._watch.stale = False
             pieces += await self._caught_up(heard)
         if self._watch.number > self._version > 0 and not self._watch.ended:
             self._refuse_restart()
         return pieces
+
+    def _nothing_missed(self) -> bool:
+        # One listens before the job has begun: there is no log to read. Should it have spoken all
+        # the same, the first number to be heard tells of it.
+        return not (self._call.replayed or self._version or self._watch.number)
 
     async def _caught_up(self, heard: list[Delta]) -> list[bytes]:
         self._more = False
