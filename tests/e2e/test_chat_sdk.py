@@ -148,6 +148,16 @@ def test_who_leaves_is_billed_for_what_was_generated(seen: Any, service: Up) -> 
     assert float(attempt["cost_usd"]) > 0
 
 
+def test_who_stops_waiting_for_a_whole_answer_ends_its_job(service: Up) -> None:
+    headers = {"Authorization": f"Bearer {service.key}"}
+    asked = {"model": "up", "messages": [{"role": "user", "content": "say nothing"}]}
+    with httpx.Client(base_url=service.url, headers=headers, trust_env=False) as http:
+        with pytest.raises(httpx.ReadTimeout):
+            http.post("/v1/chat/completions", json=asked, timeout=0.5)
+        [job] = http.get("/v1/jobs", params={"limit": 1}).json()["data"]
+        await_that(lambda: http.get(f"/v1/jobs/{job['id']}").json()["status"] == "cancelled")
+
+
 def test_who_leaves_frees_the_provider(seen: Any, upstream: Upstream) -> None:
     assert seen["leaving"]
     await_that(lambda: upstream.stats()["in_flight"] == 0)
