@@ -122,7 +122,13 @@ class Database:
         async with self._turn():
             if self._connection is None or self._connection.invalidated:
                 self._connection = await self._writer.connect()
-            yield self._connection
+            try:
+                yield self._connection
+            except BaseException:
+                # One whose BEGIN failed or was cancelled would never begin a transaction again.
+                await self._connection.close()
+                self._connection = None
+                raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -18,6 +18,12 @@ EXIT_STUCK = 70
 CHECKS_PER_LIMIT = 6
 
 
+def _tell_where_it_hangs() -> None:
+    # Dramatiq puts a framed pipe in the place of `sys.stderr`, which raw bytes would break.
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback(sys.__stderr__)
+
+
 class LoopThread:
     """Runs coroutines for other threads; a loop that stops turning ends the process."""
 
@@ -56,5 +62,5 @@ class LoopThread:
             # A process that was frozen finds itself late once; one that is stuck stays late.
             if overdue > 1:
                 # Nothing in this process can be trusted now; its leases run out and are rescued.
-                faulthandler.dump_traceback(sys.stderr)
+                _tell_where_it_hangs()
                 os._exit(EXIT_STUCK)
