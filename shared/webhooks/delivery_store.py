@@ -207,10 +207,11 @@ def _some(query: Select[Any]) -> Select[Any]:
 
 
 _ID = select(col(WebhookDelivery.id))
+_ORDER = (col(WebhookDelivery.next_try_at), col(WebhookDelivery.id))
 _CHOSEN = (
     union_all(
         _some(_ID.where(_ASKED_FOR)),
-        _some(_ID.where(_DUE, ~_resting(_AT)).order_by(col(WebhookDelivery.next_try_at))),
+        _some(_ID.where(_DUE, ~_resting(_AT)).order_by(*_ORDER)),
     )
     .cte("chosen")
     # Once, whatever the plan: performed again it would choose others.

@@ -95,6 +95,7 @@ class WebhookDelivery(SQLModel, table=True):
             "webhook_delivery_due",
             "target",
             "next_try_at",
+            "id",
             **_where("state = 'pending'"),
         ),
         # What a person asked for goes before what waits.

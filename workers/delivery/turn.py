@@ -49,6 +49,7 @@ class Turn:
         self._at_once = at_once
         self._draining = draining
         self._throttled = False
+        self._gone = False
         self._held: dict[str, Claim] = {}
 
     async def run(self) -> bool:
@@ -73,7 +74,7 @@ class Turn:
 
     @property
     def _stopped(self) -> bool:
-        return self._throttled or self._draining()
+        return self._throttled or self._gone or self._draining()
 
     async def _claim(self) -> _Batch:
         limit = batch_size(self._paces.latency_s(self._target), self._at_once)
@@ -100,8 +101,9 @@ class Turn:
                     return
                 report = await self._desk.attempt(claim)
             self._paces.note(self._target, report.outcome.total_ms / 1000)
-            if report.judgement is Judgement.THROTTLED:
-                self._throttled = True
+            self._throttled |= report.judgement is Judgement.THROTTLED
+            # The next turn finds the endpoint disabled; other URLs of a host may be there still.
+            self._gone |= report.judgement is Judgement.GONE and claim.endpoint_id is not None
             del self._held[claim.id]
             records.append(asyncio.create_task(self._desk.record(report)))
 

@@ -53,7 +53,7 @@ def upgrade() -> None:
         )
         batch_op.create_index(
             "webhook_delivery_due",
-            ["target", "next_try_at"],
+            ["target", "next_try_at", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'pending'"),
             postgresql_where=sa.text("state = 'pending'"),

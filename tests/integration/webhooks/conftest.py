@@ -212,3 +212,9 @@ async def record(database: Database, *reports: Report, owner: str = "me") -> Rec
     """Write reports down as one group."""
     async with database.transaction() as db:
         return await tries_store.record(db, reports, owner=owner, disable_after_ms=DISABLE_AFTER_MS)
+
+
+async def states(rows: Rows, *names: str) -> list[str]:
+    """Return the states of these deliveries, or of all in order of their ids."""
+    found = {row["id"]: row["state"] for row in await rows.all(WebhookDelivery)}
+    return [found[name] for name in names or sorted(found)]
