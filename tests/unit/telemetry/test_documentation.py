@@ -4,7 +4,12 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-SOURCES = ("shared/telemetry/metrics.py", "shared/telemetry/stream_metrics.py", "api/gauges.py")
+SOURCES = (
+    "shared/telemetry/metrics.py",
+    "shared/telemetry/stream_metrics.py",
+    "shared/telemetry/webhook_metrics.py",
+    "api/gauges.py",
+)
 
 
 def in_code() -> set[str]:
