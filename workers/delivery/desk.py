@@ -18,7 +18,7 @@ from shared.webhooks import delivery_store, tries_store
 from shared.webhooks.delivery import Parcel, Sender
 from shared.webhooks.delivery_store import Ask, Claim, Won
 from shared.webhooks.outcome import Judgement, Outcome, TryError, judge
-from shared.webhooks.schedule import next_try_s, rest_s
+from shared.webhooks.schedule import next_try_s, target_rests_s
 from shared.webhooks.secrets import SecretBox, SecretUnreadable
 from shared.webhooks.signing import signed_headers
 from shared.webhooks.tries_store import Report, WhyDisabled
@@ -69,15 +69,17 @@ class Desk:
         failpoint("after_webhook_post")
         judgement = judge(outcome)
         self._metrics.tried(outcome.error or judgement, seconds=outcome.total_ms / 1000)
-        asked_s = outcome.retry_after_s
+        asked_s, rest_s = outcome.retry_after_s, self._settings.webhook_rest_s
         wait_s = next_try_s(
             judgement,
             tries=claim.tries + 1,
             delays=self._settings.webhook_schedule_s,
+            rest_s=rest_s,
             retry_after_s=asked_s,
             chance=random.random(),  # noqa: S311  jitter, not a secret
         )
-        return Report(claim, outcome, judgement, wait_s, rest_s(judgement, retry_after_s=asked_s))
+        rests_s = target_rests_s(judgement, rest_s=rest_s, retry_after_s=asked_s)
+        return Report(claim, outcome, judgement, wait_s, rests_s)
 
     async def record(self, report: Report) -> None:
         """Write down what came of a try; if that fails, the delivery is tried again in time."""

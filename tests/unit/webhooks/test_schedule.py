@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from shared.settings import Settings
 from shared.webhooks.outcome import Judgement
-from shared.webhooks.schedule import REST_S, next_try_s, rest_s
+from shared.webhooks.schedule import next_try_s, target_rests_s
 
+REST_S = 60.0
 DELAYS = Settings.model_fields["webhook_schedule_s"].default
 FAILING = st.sampled_from([Judgement.FAILED, Judgement.THROTTLED])
 CHANCES = st.floats(0, 1)
@@ -19,7 +20,9 @@ def test_the_default_schedule_has_eight_tries_in_28_hours_or_more(
     fates: list[tuple[Judgement, float, float | None]],
 ) -> None:
     waits = [
-        next_try_s(judgement, tries=tries, delays=DELAYS, retry_after_s=asked, chance=chance)
+        next_try_s(
+            judgement, tries=tries, delays=DELAYS, rest_s=REST_S, retry_after_s=asked, chance=chance
+        )
         for tries, (judgement, chance, asked) in enumerate(fates, start=1)
     ]
 
@@ -37,7 +40,12 @@ def test_what_the_receiver_asks_for_counts_from_once_to_twice_the_wait(
 ) -> None:
     def wait_s(retry_after_s: float | None) -> float:
         wait = next_try_s(
-            judgement, tries=tries, delays=DELAYS, retry_after_s=retry_after_s, chance=chance
+            judgement,
+            tries=tries,
+            delays=DELAYS,
+            rest_s=REST_S,
+            retry_after_s=retry_after_s,
+            chance=chance,
         )
         assert wait is not None
         return wait
@@ -49,7 +57,12 @@ def test_what_the_receiver_asks_for_counts_from_once_to_twice_the_wait(
 @given(st.integers(1, 7), CHANCES)
 def test_the_wait_is_spread_by_a_tenth(tries: int, chance: float) -> None:
     wait = next_try_s(
-        Judgement.FAILED, tries=tries, delays=DELAYS, retry_after_s=None, chance=chance
+        Judgement.FAILED,
+        tries=tries,
+        delays=DELAYS,
+        rest_s=REST_S,
+        retry_after_s=None,
+        chance=chance,
     )
 
     assert wait is not None
@@ -59,15 +72,23 @@ def test_the_wait_is_spread_by_a_tenth(tries: int, chance: float) -> None:
 
 @pytest.mark.parametrize(("asked_s", "expected"), [(None, 60), (5, 60), (90, 90), (3600, 120)])
 def test_a_target_that_throttles_rests(asked_s: float | None, expected: float) -> None:
-    assert rest_s(Judgement.THROTTLED, retry_after_s=asked_s) == expected
-    assert rest_s(Judgement.FAILED, retry_after_s=asked_s) == 0
-    assert rest_s(Judgement.DELIVERED, retry_after_s=asked_s) == 0
+    assert target_rests_s(Judgement.THROTTLED, rest_s=60, retry_after_s=asked_s) == expected
+    assert target_rests_s(Judgement.FAILED, rest_s=60, retry_after_s=asked_s) == 0
+    assert target_rests_s(Judgement.DELIVERED, rest_s=60, retry_after_s=asked_s) == 0
     wait = next_try_s(
-        Judgement.THROTTLED, tries=1, delays=DELAYS, retry_after_s=asked_s, chance=0.5
+        Judgement.THROTTLED,
+        tries=1,
+        delays=DELAYS,
+        rest_s=REST_S,
+        retry_after_s=asked_s,
+        chance=0.5,
     )
     assert wait == expected
 
 
 @pytest.mark.parametrize("judgement", [Judgement.GONE, Judgement.DELIVERED])
 def test_nothing_follows_an_end(judgement: Judgement) -> None:
-    assert next_try_s(judgement, tries=1, delays=DELAYS, retry_after_s=9, chance=0.5) is None
+    assert (
+        next_try_s(judgement, tries=1, delays=DELAYS, rest_s=REST_S, retry_after_s=9, chance=0.5)
+        is None
+    )
