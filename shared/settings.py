@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     on_disconnect: Literal["cancel", "continue"] = "cancel"
 
     # event streams, of one API process
+    deltas_kept_s: float = 600
     sse_ping_s: float = 15
     sse_life_s: float = 600
     sse_send_timeout_s: float = 30

@@ -94,7 +94,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         for target in shared.catalog.lanes().values():
             # A deployment that cannot be called as it is written is told now, not on a job.
             providers.get(target)
-        deltas = DeltaWriter(DeltaLog(shared.redis))
+        deltas = DeltaWriter(DeltaLog(shared.redis, ttl_s=settings.deltas_kept_s))
         deltas.start()
         limiter = Limiter(shared.redis, under_way=partial(_calls_under_way, shared.database))
         try:
