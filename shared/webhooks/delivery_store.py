@@ -39,7 +39,8 @@ from shared.webhooks.secrets import SecretBox
 class Claim:
     """A delivery in a deliverer's hands; `secrets` are sealed, the present one first.
 
-    `tries` is how many there were before this one; `by_hand` says that a person asked for it,
+    `tries` is how many there were before this one, `tries_before` how many of them before the
+    present schedule; `by_hand` says that a person asked for it,
     `failing` that the last try to the endpoint, of this delivery or another, had failed.
     """
 
@@ -51,6 +52,7 @@ class Claim:
     event_id: str
     body: bytes
     tries: int
+    tries_before: int
     claim_number: int
     created_at: int
     by_hand: bool
@@ -175,6 +177,7 @@ _COLUMNS = (
     "event_id",
     "body",
     "tries",
+    "tries_before",
     "claim_number",
     "created_at",
 )

@@ -64,6 +64,7 @@ class WebhookDelivery(SQLModel, table=True):
     """One event on its way to one receiver; `body` is what is sent, byte for byte, at every try.
 
     `target` is what is isolated from others: the endpoint, or the host of a job's own URL.
+    `tries_before` counts those of schedules that ended before the present one.
     `owner`, `claim_number` and `lease_expires_at` are the deliverer's hold on it.
     """
 
@@ -80,6 +81,7 @@ class WebhookDelivery(SQLModel, table=True):
     body: bytes = Field(sa_type=LargeBinary)
     state: str
     tries: int = 0
+    tries_before: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     claim_number: int = 0
     owner: str | None = None
     lease_expires_at: int | None = Field(default=None, sa_type=BigInteger)

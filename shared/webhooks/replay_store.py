@@ -134,6 +134,8 @@ async def recover(
         # Long due, so the oldest goes first.
         "next_try_at": col(WebhookDelivery.created_at),
         "finished_at": null(),
+        # Another whole schedule begins.
+        "tries_before": col(WebhookDelivery.tries),
         "url": _present_url(),
     }
     again = and_(col(WebhookDelivery.id).in_(chosen), col(WebhookDelivery.state).in_(RECOVERABLE))

@@ -72,7 +72,7 @@ class Desk:
         asked_s, rest_s = outcome.retry_after_s, self._settings.webhook_rest_s
         wait_s = next_try_s(
             judgement,
-            tries=claim.tries + 1,
+            tries=claim.tries + 1 - claim.tries_before,
             delays=self._settings.webhook_schedule_s,
             rest_s=rest_s,
             retry_after_s=asked_s,

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("tries_before", sa.Integer(), server_default="0", nullable=False),
         sa.Column("claim_number", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("lease_expires_at", sa.BigInteger(), nullable=True),

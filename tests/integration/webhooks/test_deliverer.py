@@ -9,7 +9,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from shared.clock import now_ms
 from shared.database import Database
-from shared.webhooks import store
+from shared.webhooks import replay_store, store
 from shared.webhooks.model import WebhookDelivery, WebhookRest
 from shared.webhooks.secrets import new_secret
 from tests.fakes.receiver import Answer, Receiver
@@ -118,6 +118,27 @@ async def test_the_tries_follow_the_schedule_and_end(
     assert (await rows.get(name))["state"] == "failed"
     await deliver(database, [endpoint])
     assert len(receiver.received) == 3
+
+
+async def test_what_is_recovered_has_a_schedule_of_its_own(
+    database: Database, rows: Rows, receiver: Receiver
+) -> None:
+    receiver.default = Answer(500)
+    endpoint = await rows.endpoint(receiver.url())
+    name = await rows.delivery(receiver.url(), endpoint)
+    await rows.add_tries(name, 500, 500)
+    await rows.change(name, state="failed", tries=2, next_try_at=None, finished_at=1)
+    async with database.transaction() as db:
+        until = now_ms() + 60_000
+        await replay_store.recover(db, TENANT, endpoint, since=0, until=until, limit=9)
+
+    for _ in range(2):
+        await deliver(database, [endpoint], webhook_schedule_s=(5,))
+        await make_due(rows, name)
+
+    assert [row["number"] for row in await rows.tries(name)] == [1, 2, 3, 4]
+    row = await rows.get(name)
+    assert (row["state"], row["tries"]) == ("failed", 4)
 
 
 async def test_a_slow_receiver_delays_no_other(
