@@ -94,6 +94,7 @@ class EventResponse(Response):
         await self._send(send, start)
         async for block in self._blocks:
             await self._send(send, {"type": "http.response.body", "body": block, "more_body": True})
+            del block
         await self._send(send, {"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send(self, send: Send, message: Message) -> None:

@@ -89,6 +89,8 @@ class Follower:
             while (due := await self._next()) is not None:
                 for batch in batches(due):
                     yield batch
+                # Most of the time nothing is to be sent, and thousands wait here.
+                del due, batch
                 self._quiet_until = now() + self._pace.ping_s
 
     async def _next(self) -> list[bytes] | None:

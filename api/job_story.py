@@ -10,17 +10,20 @@ from api import event_blocks
 from api.event_place import Place, ResetReason, Telling, has_ended, obstacle
 from api.waiting import Watch
 from shared.database import Row
-from shared.events.deltas import MOST_READ, Delta
+from shared.events.deltas import Delta
 from shared.events.event import EventType, is_final_event
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState
+
+PAGE = 100
+"""So many deltas are read at once: what a client is slow to take stays in the log."""
 
 
 class Log(Protocol):
     """Where deltas are read that were not heard."""
 
-    async def after(self, job_id: str, version: int, number: int) -> list[Delta]:
-        """Return deltas behind a place; raises RedisError."""
+    async def after(self, job_id: str, version: int, number: int, *, most: int) -> list[Delta]:
+        """Return up to `most` deltas behind a place; raises RedisError."""
         ...
 
 
@@ -168,7 +171,9 @@ class Story:
         if not told.listens:
             return []
         try:
-            logged = await self._sources.log.after(self.job_id, told.place.number, told.known)
+            logged = await self._sources.log.after(
+                self.job_id, told.place.number, told.known, most=PAGE
+            )
         except redis.RedisError:
             # What is missed is noticed by its number, or at the end.
             self._unread = True
@@ -176,7 +181,7 @@ class Story:
         if not told.confirm(logged):
             self._reset = ResetReason.TRIMMED
             return []
-        watch.stale = len(logged) == MOST_READ
+        watch.stale = len(logged) == PAGE
         new, gap = told.follow(logged)
         if gap:
             # Nobody will ever have it all: the rest of this claim is of no use.

@@ -56,14 +56,16 @@ class DeltaLog:
             args += (f"{delta.version}-{delta.number}", int(delta.last), delta.chunks)
         await self._script(keys=[channel_of(delta.job_id) for delta in deltas], args=args)
 
-    async def after(self, job_id: str, version: int, number: int) -> list[Delta]:
-        """Return the entries behind a place, oldest first, at most 1,000; none if the log is gone.
+    async def after(
+        self, job_id: str, version: int, number: int, *, most: int = MOST_READ
+    ) -> list[Delta]:
+        """Return the entries behind a place, oldest first, at most `most`; none if the log is gone.
 
         Raises:
             RedisError: Redis is away.
         """
         behind = f"({version}-{number}"
-        found = await self._redis.xrange(channel_of(job_id), min=behind, count=MOST_READ)
+        found = await self._redis.xrange(channel_of(job_id), min=behind, count=most)
         rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", found)
         return [_delta(job_id, entry, fields[b"l"], fields[b"c"]) for entry, fields in rows]
 

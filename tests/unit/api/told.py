@@ -11,7 +11,7 @@ from api.job_story import Sources, Story
 from api.waiting import Watch
 from shared.clock import rfc3339
 from shared.database import Row
-from shared.events.deltas import MOST_READ, Delta
+from shared.events.deltas import Delta
 from shared.events.event import EventType, is_final_event
 from shared.jobs.reader import FullJob
 
@@ -104,13 +104,13 @@ class _Log:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def after(self, job_id: str, version: int, number: int) -> list[Delta]:
+    async def after(self, job_id: str, version: int, number: int, *, most: int) -> list[Delta]:
         if self._world.away:
             raise RedisError("away")
         behind = [
             each for each in self._world.log if (each.version, each.number) > (version, number)
         ]
-        return behind[:MOST_READ]
+        return behind[:most]
 
 
 class _Reader:
