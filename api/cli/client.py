@@ -1,7 +1,8 @@
 """Penstock as its clients see it: over HTTP, with a key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -87,8 +88,22 @@ class Client:
         try:
             response = await self._http.request(method, path, **rest)
         except (httpx.TransportError, httpx.UnsupportedProtocol) as error:
-            raise self._no_answer(error) from error
+            raise self.no_answer(error) from error
         return _read(response)
+
+    @asynccontextmanager
+    async def stream(self, path: str, headers: Mapping[str, str]) -> AsyncIterator[httpx.Response]:
+        """Open a response that goes on, once.
+
+        Raises:
+            RefusedError: the service says no.
+            TransportError: the connection broke.
+        """
+        async with self._http.stream("GET", path, headers=dict(headers)) as response:
+            if not response.is_success:
+                await response.aread()
+                _read(response)
+            yield response
 
     async def submit_document(
         self, file: Path, fields: Mapping[str, str], *, idempotency_key: str
@@ -129,7 +144,7 @@ class Client:
                 response = await send()
             except httpx.TransportError as error:
                 if monotonic() > deadline:
-                    raise self._no_answer(error) from error
+                    raise self.no_answer(error) from error
                 await asyncio.sleep(PAUSE_S)
                 continue
             pause_s = _retry_after_s(response)
@@ -137,7 +152,8 @@ class Client:
                 return response
             await asyncio.sleep(pause_s)
 
-    def _no_answer(self, error: BaseException) -> CommandError:
+    def no_answer(self, error: BaseException) -> CommandError:
+        """Return what is to be said when the connection broke."""
         return CommandError(
             f"Nothing answers at {self._url}: start Penstock with `penstock up`, or name it with"
             f" --url ({first_line(error)})."

@@ -1,6 +1,7 @@
-"""`penstock jobs`: list, show, cancel, retry."""
+"""`penstock jobs`: list, show, watch, cancel, retry."""
 
 # ruff: noqa: PLC0415  a command loads what it needs when it runs, so that `--help` is quick
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -32,6 +33,21 @@ def list_jobs(
 def show(job_id: JobId, url: Url = None, key: Key = None) -> None:
     """Print a job with its attempts and its result, as JSON."""
     _print(_ask("GET", f"/v1/jobs/{_path(job_id)}", url, key))
+
+
+@app.command()
+def watch(
+    job_id: JobId,
+    since: Annotated[
+        str | None, typer.Option(help="Only what follows the event of this id.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show what becomes of a job, and what its model says, until it has ended; 0 if it completed."""
+    from api.cli import watch as command
+
+    sys.exit(command.run(job_id, url=url, key=key, last_event_id=since))
 
 
 @app.command()
