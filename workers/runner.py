@@ -138,7 +138,7 @@ class Runner:
         while not self.draining:
             try:
                 # Suspects are claimed apart, like they are run.
-                if most_crashes is None:
+                if most_crashes != 0:
                     return await self._take_over(ids, most_crashes)
                 return await self._claims.add(ids)
             except UNAVAILABLE as error:
