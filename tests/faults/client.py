@@ -11,12 +11,18 @@ from uuid import uuid4
 
 import orjson
 
+from tests.faults.sse import ChatReader, Follower
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 TIMEOUT_S = 40
 AT_ONCE = 16
 COMPLETED = frozenset({"completed"})
+HEARS = ("job.started", "job.completed", "job.failed", "job.cancelled", "job.expired")
+"""What the webhooks of the tests' jobs ask for."""
+FOLLOWED = 2
+"""So many jobs of a test, its first ones, have somebody who follows their events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,8 @@ class Accepted:
     """A job that was answered with 202, and what the oracle shall expect of it.
 
     `failures` is how many attempts it may have used up (None: not known in advance), `text` what
-    the provider was asked: it finds the job's calls in the ledger.
+    the provider was asked: it finds the job's calls in the ledger. `hears` are the events that its
+    webhook asks for.
     """
 
     id: str
@@ -42,17 +49,31 @@ class Accepted:
     max_attempts: int
     ends: frozenset[str] = COMPLETED
     failures: int | None = 0
+    hears: frozenset[str] = frozenset()
+    follower: Follower | None = None
 
 
 @dataclass
 class Client:
-    """Speaks HTTP with one API process; may be used by many threads."""
+    """Speaks HTTP with one API process; may be used by many threads.
+
+    Without other orders every job has a webhook at `hook`, and every other one streams.
+    """
 
     port: int
     key: str
     accepted: list[Accepted] = field(default_factory=list)
+    hook: str = ""
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    _turns: Iterator[int] = field(default_factory=count)
     _salt: str = field(default_factory=lambda: uuid4().hex[:8])
+
+    def begin_anew(self) -> None:
+        """Forget what was accepted, and who follows it."""
+        for job in self.accepted:
+            self.hang_up(job)
+        self.accepted.clear()
+        self._turns = count()
 
     def call(
         self,
@@ -93,12 +114,19 @@ class Client:
     ) -> Accepted:
         """Submit a chat job, insist on a 202, and remember it; `options` stand beside the body."""
         text = text or self.unique_text()
+        turn = next(self._turns)
+        body = {"stream": turn % 2 == 0, **(body or {})}
         reply = self.post(model, text, headers=headers, body=body, **options)
         assert reply.status == 202, reply
         attempts = int(str(options.get("max_attempts", 5)))
-        return self.remember(
+        job = self.remember(
             reply, model, text, max_attempts=attempts, ends=frozenset(ends), failures=failures
         )
+        if "webhook" in options:
+            job.hears = frozenset()
+        if turn < FOLLOWED:
+            job.follower = self.follow(job.id)
+        return job
 
     def remember(
         self,
@@ -111,7 +139,8 @@ class Client:
         failures: int | None = 0,
     ) -> Accepted:
         """Note down a job that was accepted, for the oracle."""
-        job = Accepted(reply.body["id"], model, text, max_attempts, ends, failures)
+        hears = frozenset(HEARS if self.hook else ())
+        job = Accepted(reply.body["id"], model, text, max_attempts, ends, failures, hears)
         self.accepted.append(job)
         return job
 
@@ -130,7 +159,7 @@ class Client:
     ) -> Reply:
         """Submit a chat job and return whatever the answer is."""
         chat = {"model": model, "messages": [{"role": "user", "content": text}], **(body or {})}
-        given = {"endpoint": "/v1/chat/completions", "body": chat, **options}
+        given = {"endpoint": "/v1/chat/completions", "body": chat, **self._webhook(), **options}
         return self.call("POST", "/v1/jobs", given, headers=headers)
 
     def get(self, job_id: str, *, wait_s: float = 0) -> Any:
@@ -139,9 +168,41 @@ class Client:
         assert reply.status == 200, reply
         return reply.body
 
+    def text(self, path: str) -> str:
+        """Return what a path says that does not answer in JSON."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)) as connection:
+            connection.request("GET", path)
+            return connection.getresponse().read().decode()
+
+    def follow(self, job_id: str, *, last_id: str = "") -> Follower:
+        """Follow a job's events in the background, to its end."""
+        return Follower([self.port], self.key, job_id, last_id=last_id)
+
+    def hang_up(self, job: Accepted) -> None:
+        """Let nobody follow a job any more."""
+        if job.follower is not None:
+            job.follower.stop()
+            job.follower = None
+
+    def chat(
+        self,
+        text: str,
+        *,
+        model: str = "open",
+        headers: Mapping[str, str] | None = None,
+        **body: Any,
+    ) -> ChatReader:
+        """Ask for an answer now, in chunks, and read it in the background."""
+        messages = [{"role": "user", "content": text}]
+        chat = {"model": model, "messages": messages, **body}
+        return ChatReader(self.port, self.key, chat, headers or {})
+
     def unique_text(self) -> str:
         """Return a text that no other call has."""
         return f"{self._salt}-{next(self._numbers)}."
+
+    def _webhook(self) -> dict[str, object]:
+        return {"webhook": {"url": self.hook, "events": HEARS}} if self.hook else {}
 
     @staticmethod
     def at_once(work: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -1,9 +1,12 @@
-"""What is known of each accepted job: from the database, from its triggers, from the provider's ledger."""
+"""What is known of each accepted job: from the database, its triggers, the provider, and who was told."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import orjson
+
+from tests.fakes.receiver import Received, Receiver
 from tests.fakes.upstream_client import Upstream
 from tests.faults.client import Accepted
 from tests.faults.deployments import INPUT_NANOUSD, OUTPUT_NANOUSD
@@ -28,6 +31,10 @@ class Case:
     result_changes: list[Row] = field(default_factory=list)
     cost_changes: list[Row] = field(default_factory=list)
     calls: list[Row] = field(default_factory=list)
+    events: list[Row] = field(default_factory=list)
+    deliveries: list[Row] = field(default_factory=list)
+    tries: list[Row] = field(default_factory=list)
+    posts: list[Received] = field(default_factory=list)
 
     @property
     def spent_calls(self) -> list[Row]:
@@ -47,7 +54,9 @@ def cost_of(usage: Row) -> int:
     return inputs * INPUT_NANOUSD + outputs * OUTPUT_NANOUSD
 
 
-def collect(sql: Sql, upstream: Upstream, accepted: Sequence[Accepted]) -> list[Case]:
+def collect(
+    sql: Sql, upstream: Upstream, receiver: Receiver, accepted: Sequence[Accepted]
+) -> list[Case]:
     """Gather the evidence on these jobs."""
     cases = {each.id: Case(each) for each in accepted}
     for row in _of(sql, "job", "id", cases):
@@ -58,6 +67,8 @@ def collect(sql: Sql, upstream: Upstream, accepted: Sequence[Accepted]) -> list[
         "witness_job": "history",
         "witness_result": "result_changes",
         "witness_cost": "cost_changes",
+        "event": "events",
+        "webhook_delivery": "deliveries",
     }
     for table, name in tables.items():
         for row in _of(sql, table, "job_id", cases):
@@ -65,11 +76,29 @@ def collect(sql: Sql, upstream: Upstream, accepted: Sequence[Accepted]) -> list[
     calls: dict[str, list[Row]] = defaultdict(list)
     for call in upstream.calls():
         calls[call["marker"]].append(call)
+    for post in list(receiver.received):
+        if (job_id := job_of(post)) in cases:
+            cases[job_id].posts.append(post)
+    _add_tries(sql, cases.values())
     for case in cases.values():
+        case.events.sort(key=lambda row: int(row["number"]))
         case.history.sort(key=lambda row: row["seq"])
         case.attempts.sort(key=lambda row: (row["claim_number"], row["call"]))
         case.calls = calls[case.wanted.text[:MARKER_CHARS]]
     return list(cases.values())
+
+
+def job_of(post: Received) -> str:
+    """Return which job a receiver was told of, by what it was told."""
+    return str(orjson.loads(post.body)["data"]["id"])
+
+
+def _add_tries(sql: Sql, cases: Iterable[Case]) -> None:
+    by_delivery = {row["id"]: case for case in cases for row in case.deliveries}
+    for row in _of(sql, "webhook_try", "delivery_id", by_delivery):
+        by_delivery[row["delivery_id"]].tries.append(row)
+    for case in by_delivery.values():
+        case.tries.sort(key=lambda row: int(row["number"]))
 
 
 def _of(sql: Sql, table: str, column: str, ids: Iterable[str]) -> list[Row]:

@@ -84,6 +84,8 @@ def _become(given: dict[str, Any]) -> None:
     os.environ.update(given["env"])
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    if patch := os.environ.get("PENSTOCK_FAULTS_PATCH"):
+        getattr(importlib.import_module("tests.faults.patches"), patch)()
     sys.argv = [given["module"], *given["arguments"]]
     runpy.run_module(given["module"], run_name="__main__", alter_sys=True)
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import orjson
 
-from tests.faults import limits
+from tests.faults import limits, telling
 from tests.faults.client import Accepted
 from tests.faults.evidence import OK, Case, collect
 from tests.faults.polling import until
@@ -31,6 +31,7 @@ def settle(service: Service, *, within_s: float = 60) -> list[Case]:
         AssertionError: one job has not ended, or an invariant does not hold; lists all that do not.
     """
     await_ends(service, service.client.accepted, within_s=within_s)
+    await_telling(service)
     return check(service)
 
 
@@ -39,9 +40,22 @@ def await_ends(service: Service, jobs: Sequence[Accepted], *, within_s: float = 
     until(lambda: not _open(service, jobs), "every job has ended", within_s=within_s, every_s=0.05)
 
 
+def await_telling(service: Service, *, within_s: float = 30) -> None:
+    """Wait until whoever listens has been told of every event, or will not be."""
+    followers = [each.follower for each in service.client.accepted if each.follower]
+    until(lambda: all(each.over.is_set() for each in followers), "the end was told to followers")
+    until(
+        lambda: not _pending(service),
+        "nothing waits to be delivered",
+        within_s=within_s,
+        every_s=0.05,
+    )
+
+
 def check(service: Service) -> list[Case]:
     """Check all invariants on what is there now; return the evidence."""
-    cases = collect(service.sql, service.upstream, service.client.accepted)
+    accepted = service.client.accepted
+    cases = collect(service.sql, service.upstream, service.receiver, accepted)
     found = [
         f"{case.wanted.id}: {violation}"
         for case in cases
@@ -49,6 +63,13 @@ def check(service: Service) -> list[Case]:
         for violation in rule(case)
     ]
     found += [each for case in cases for each in call_bound(case, service.disruptions)]
+    found += [
+        f"{case.wanted.id}: {violation}"
+        for case in cases
+        if case.wanted.follower
+        for violation in telling.followed(case, case.wanted.follower)
+    ]
+    found += signatures(service)
     found += limits.violations(service.upstream)
     found += strangers(service, cases)
     found += memory(service)
@@ -114,16 +135,17 @@ def charged_once(case: Case) -> Iterator[str]:
     """I5: known costs are the provider's, the rest is flagged, and nothing is counted twice."""
     if case.job is None:
         return
-    known = [row for row in case.attempts if row["cost_nanousd"] is not None]
-    unknown = [row for row in case.attempts if row["cost_nanousd"] is None]
-    flagged = [row for row in unknown if row["possibly_billed"]]
+    costs = [row for row in case.attempts if row["cost_nanousd"] is not None]
+    # A cost that is flagged is an estimate: what was heard of a stream that was cut.
+    known = [row for row in costs if not row["possibly_billed"]]
+    flagged = [row for row in case.attempts if row["possibly_billed"]]
     billed = Counter(case.billed)
     ours = Counter(row["cost_nanousd"] for row in known)
     if ours - billed:
         yield f"I5 we charge {ours}, the provider {billed}"
     if (billed - ours).total() > len(flagged):
         yield f"I5 the provider charges {billed}, we know of {ours} and flag {len(flagged)}"
-    total = sum(row["cost_nanousd"] for row in known if not row["late"])
+    total = sum(row["cost_nanousd"] for row in costs if not row["late"])
     if (case.job["cost_nanousd"] or 0) != total:
         yield f"I5 the job says {case.job['cost_nanousd']}, its attempts {total}"
     if case.cost_changes:
@@ -138,6 +160,14 @@ def waiting_is_free(case: Case) -> Iterator[str]:
         return
     if case.job["failures"] != case.wanted.failures:
         yield f"I10 {case.job['failures']} attempts used up, not {case.wanted.failures}"
+
+
+def signatures(service: Service) -> Iterator[str]:
+    """I7: what came for single jobs is signed with the tenant's secret."""
+    mine = [post for post in list(service.receiver.received) if post.path == "/jobs"]
+    if mine:
+        secret = service.client.call("GET", "/v1/webhook_secret").body["signing_secret"]
+        yield from telling.signed(mine, secret)
 
 
 def strangers(service: Service, cases: Sequence[Case]) -> Iterator[str]:
@@ -176,6 +206,19 @@ def shown_as_stored(service: Service, cases: Sequence[Case]) -> None:
             assert shown["result"]["status_code"] == OK
 
 
+def _pending(service: Service) -> list[str]:
+    ids = [each.id for each in service.client.accepted]
+    found: list[str] = []
+    for start in range(0, len(ids), 200):
+        some = ids[start : start + 200]
+        marks = ", ".join("?" * len(some))
+        statement = (
+            f"SELECT id FROM webhook_delivery WHERE state = 'pending' AND job_id IN ({marks})"
+        )
+        found += [row["id"] for row in service.sql.rows(statement, *some)]
+    return found
+
+
 def _open(service: Service, jobs: Sequence[Accepted]) -> list[str]:
     return [job_id for job_id, state in states(service, jobs).items() if state not in FINAL]
 
@@ -198,4 +241,7 @@ RULES: tuple[Callable[[Case], Iterator[str]], ...] = (
     calls_are_on_record,
     charged_once,
     waiting_is_free,
+    telling.numbered,
+    telling.delivered,
+    telling.received,
 )

@@ -115,8 +115,12 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it and its children."""
         assert self.pid is not None
-        with suppress(ProcessLookupError):
+        try:
             os.killpg(self.pid, number)
+        except ProcessLookupError:
+            # Just forked, it has no group of its own yet.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def wait(self, *, within_s: float = 40) -> int:
         """Wait for its end; return its exit status."""
@@ -126,7 +130,8 @@ class Process:
         status = self._nursery.status(pid)
         assert status is not None
         # Whoever dies first must not leave the others of its group behind.
-        self.signal(signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
         self.pid = None
         return status
 
@@ -143,12 +148,23 @@ class Process:
 
 def peak_memory_mb(pid: int) -> int:
     """Return the most memory that a process ever had (where /proc does not tell: has), 0 if gone."""
-    with suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text("utf-8")
-        line = next((line for line in status.splitlines() if line.startswith("VmHWM")), None)
-        return int(line.split()[1]) // 1024 if line else 0
+    return _from_status(pid, "VmHWM") or memory_mb(pid)
+
+
+def memory_mb(pid: int) -> int:
+    """Return the memory that a process has, 0 if it is gone."""
+    if known := _from_status(pid, "VmRSS"):
+        return known
     sizes = [int(kilobytes) for each, kilobytes in _listing("pid=,rss=") if int(each) == pid]
     return sizes[0] // 1024 if sizes else 0
+
+
+def _from_status(pid: int, name: str) -> int:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) // 1024
+    return 0
 
 
 def _listing(columns: str) -> list[list[str]]:

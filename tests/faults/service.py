@@ -15,6 +15,7 @@ from shared.clock import now_ms
 from shared.database import Database
 from shared.ids import new_id
 from shared.migrate import upgrade
+from tests.fakes.receiver import Receiver
 from tests.fakes.upstream_client import Upstream
 from tests.faults import deployments, sql, witness
 from tests.faults.client import Client
@@ -33,7 +34,16 @@ WORKER = (
     "--worker-shutdown-timeout",
     "28000",
 )
-API = ("api.main:app", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
+API = (
+    "api.main:app",
+    "--loop",
+    "uvloop",
+    "--http",
+    "httptools",
+    "--no-access-log",
+    "--timeout-graceful-shutdown",
+    "20",
+)
 # What takes a minute in production takes a second here.
 SETTINGS = {
     "LEASE_S": "2",
@@ -46,6 +56,10 @@ SETTINGS = {
     "BACKOFF_BASE_S": "0.05",
     "BACKOFF_CAP_S": "0.5",
     "ATTEMPT_TIMEOUT_S": "30",
+    "SSE_PING_S": "1",
+    "WEBHOOK_ALLOW_PRIVATE": "true",
+    "WEBHOOK_TIMEOUT_S": "2",
+    "WEBHOOK_SCHEDULE_S": "[0.2, 0.3, 0.5, 0.8, 1, 1, 1]",
     "LOG_LEVEL": "info",
 }
 
@@ -60,6 +74,7 @@ class Service:
     folder: Path
     redis: RedisServer
     upstream: Upstream
+    receiver: Receiver
     database_url: str
     sql: sql.Sql
     client: Client
@@ -116,8 +131,9 @@ class Service:
                 spare.stop()
         self.upstream.clear()
         self.upstream.release()
+        self.client.begin_anew()
         self.start()
-        self.client.accepted.clear()
+        self.receiver.clear()
         self.disruptions = 0
 
     def redis_client(self) -> Redis:
@@ -154,22 +170,24 @@ def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> 
     witness.install(seen)
     broker = RedisServer(folder / "redis", appendonly=True)
     broker.start()
-    with Upstream(folder / "ledger.jsonl") as upstream:
+    with Upstream(folder / "ledger.jsonl") as upstream, Receiver() as receiver:
         env = _environment(folder, database_url, broker.url, upstream)
 
         def process(name: str, module: str, *arguments: str) -> Process:
             return Process(nursery, module, arguments, env=env, log=folder / f"{name}.log")
 
         port, port_2 = free_port(), free_port()
-        client = Client(port, ADMIN_KEY)
+        hook = receiver.url("/jobs")
+        client = Client(port, ADMIN_KEY, hook=hook)
         service = Service(
             folder=folder,
             redis=broker,
             upstream=upstream,
+            receiver=receiver,
             database_url=database_url,
             sql=seen,
             client=client,
-            client_2=Client(port_2, ADMIN_KEY, client.accepted),
+            client_2=Client(port_2, ADMIN_KEY, client.accepted, hook),
             stranger_key=stranger_key,
             api=process("api", "uvicorn", *API, "--port", str(port)),
             api_2=process("api_2", "uvicorn", *API, "--port", str(port_2)),
@@ -182,6 +200,7 @@ def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> 
             service.start()
             yield service
         finally:
+            client.begin_anew()
             for each in service.processes:
                 each.kill()
             broker.kill()

@@ -19,6 +19,7 @@ def test_short_calls_end_within_the_grace(service: Service) -> None:
 
     states = oracle.states(service, service.client.accepted)
     assert set(states.values()) == {"completed"}, "the worker left before its calls had ended"
+    service.worker.start()
     cases = oracle.settle(service)
     assert [len(case.calls) for case in cases] == [1] * JOBS
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.upstream_client import rule
-from tests.faults import oracle
+from tests.faults import lanes, oracle
 from tests.faults.deployments import BY_NAME
 from tests.faults.limits import most_at_once
 from tests.faults.polling import stays, until
@@ -15,7 +15,6 @@ from tests.faults.redis_proxy import LossyProxy
 from tests.faults.service import Service
 
 NEVER = "600"
-MICRO = 1_000_000
 
 
 def test_redis_down_during_submit(service: Service) -> None:
@@ -61,15 +60,15 @@ def test_redis_down_while_calls_run(service: Service) -> None:
     service.redis.start()
     cases = oracle.settle(service)
     assert [len(case.calls) for case in cases] == [1] * 10
-    until(lambda: _leases(service, "narrow") == 0, "every slot is free again")
+    until(lambda: lanes.leases(service, "narrow") == 0, "every slot is free again")
 
 
 def test_settlements_reach_redis_exactly_once(service: Service) -> None:
-    _forget_lane(service, "metered")
+    lanes.forget(service, "metered")
     service.client.submit("metered", body={"max_tokens": 50})
     oracle.settle(service)
-    until(lambda: _leases(service, "metered") == 0, "the first call is settled")
-    before = _level(service, "metered")
+    until(lambda: lanes.leases(service, "metered") == 0, "the first call is settled")
+    before = lanes.tokens(service, "metered")
     service.client.accepted.clear()
     service.upstream.script(rule("gate"))
     service.client.submit_many(6, "metered", body={"max_tokens": 50})
@@ -80,15 +79,11 @@ def test_settlements_reach_redis_exactly_once(service: Service) -> None:
     service.redis.start()
 
     cases = oracle.settle(service)
-    until(lambda: _leases(service, "metered") == 0, "every call is settled")
-    after = _level(service, "metered")
-
+    until(lambda: lanes.leases(service, "metered") == 0, "every call is settled")
+    spent = lanes.spent(service, "metered", since=before)
     usages = [call["usage"] for case in cases for call in case.calls]
     used = sum(usage["prompt_tokens"] + usage["completion_tokens"] for usage in usages)
-    tpm = BY_NAME["metered"].tpm
-    assert tpm
-    refilled = (after[0] - before[0]) * tpm / 60 / MICRO
-    assert after[1] - before[1] == pytest.approx(refilled - used, abs=1)
+    assert spent == pytest.approx(used, abs=1)
 
 
 @pytest.mark.parametrize("how", ["flush", "restart"])
@@ -153,7 +148,7 @@ def lossy(service: Service) -> Iterator[LossyProxy]:
 def test_replies_of_the_limiter_are_lost(service: Service, lossy: LossyProxy) -> None:
     service.worker.stop()
     service.worker.start(REDIS_URL=lossy.url)
-    _forget_lane(service, "single")
+    lanes.forget(service, "single")
     service.client.submit("single")
     oracle.settle(service)
     lossy.lose_every_other(b"single")
@@ -163,7 +158,7 @@ def test_replies_of_the_limiter_are_lost(service: Service, lossy: LossyProxy) ->
 
     assert lossy.lost >= 4
     assert [len(case.calls) for case in cases] == [1] * 5
-    until(lambda: _leases(service, "single") == 0, "no slot was taken twice")
+    until(lambda: lanes.leases(service, "single") == 0, "no slot was taken twice")
 
 
 def _lose_data(service: Service, how: str) -> None:
@@ -185,30 +180,3 @@ def _calls(service: Service) -> list[object]:
 def _completed(service: Service) -> int:
     states = oracle.states(service, service.client.accepted)
     return list(states.values()).count("completed")
-
-
-def _key(service: Service, model: str, name: str) -> str:
-    with service.redis_client() as client:
-        keys = [key.decode() for key in client.keys(f"*{model}:*:{name}")]
-    return keys[0] if keys else "absent"
-
-
-def _leases(service: Service, model: str) -> int:
-    key = _key(service, model, "leases")
-    with service.redis_client() as client:
-        return int(client.zcard(key))
-
-
-def _forget_lane(service: Service, model: str) -> None:
-    key = _key(service, model, "lane")
-    with service.redis_client() as client:
-        client.delete(key)
-
-
-def _level(service: Service, model: str) -> tuple[int, float]:
-    """Return the lane's clock in microseconds and its level in tokens."""
-    key = _key(service, model, "lane")
-    with service.redis_client() as client:
-        fields = client.hgetall(key)
-    (level,) = (v for k, v in fields.items() if k.startswith(b"tokens") and b"carry" not in k)
-    return int(fields[b"clock"]), int(level) / MICRO

@@ -39,6 +39,7 @@ def test_one_key_fifty_times_at_once(service: Service) -> None:
 def test_database_away_at_submit(service: Service, store: Store) -> None:
     service.client.submit()
     oracle.settle(service)
+    until(lambda: not _rows(service)["outbox"], "every wake-up was sent")
     before = _rows(service)
     store.take_away()
     try:
@@ -77,7 +78,7 @@ def _accepts(service: Service) -> bool:
 
 
 def _rows(service: Service) -> Counter[str]:
-    tables = ("job", "job_request", "idempotency_key", "outbox")
+    tables = ("job", "job_request", "idempotency_key", "outbox", "event", "webhook_delivery")
     counts: Counter[str] = Counter()
     for table in tables:
         (row,) = service.sql.rows(f"SELECT COUNT(*) AS n FROM {table}")
