@@ -98,9 +98,13 @@ class Database:
         return engine
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Open a writing transaction: commits on leaving, rolls back on an exception."""
-        async with _unavailability(), self._writing() as connection:
+    async def transaction(self, *, durable: bool = True) -> AsyncIterator[AsyncConnection]:
+        """Open a writing transaction: commits on leaving, rolls back on an exception.
+
+        One that is not `durable` waits for no disk: a machine that fails may forget it, a process
+        that dies does not. Whatever durable one comes later takes it along.
+        """
+        async with _unavailability(), self._writing(durable=durable) as connection:
             callbacks: list[Callable[[], None]] = []
             connection.info[_AFTER_COMMIT] = callbacks
             try:
@@ -113,9 +117,11 @@ class Database:
                 callback()
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def _writing(self, *, durable: bool) -> AsyncIterator[AsyncConnection]:
         if not self.is_sqlite:
             async with self._writer.connect() as connection:
+                if not durable:
+                    await connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                 yield connection
             return
         # There is one anyway: taking it from a pool and back costs as much as a small transaction.
@@ -123,6 +129,8 @@ class Database:
             if self._connection is None or self._connection.invalidated:
                 self._connection = await self._writer.connect()
             try:
+                raw = await self._connection.get_raw_connection()
+                cast("sqlite_inline.Connection", raw.driver_connection).wait_for_disk(durable)
                 yield self._connection
             except BaseException:
                 # One whose BEGIN failed or was cancelled would never begin a transaction again.

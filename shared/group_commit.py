@@ -38,12 +38,14 @@ class GroupCommit(Generic[Item, Result]):
         max_group: int = 256,
         linger_s: float = 0.01,
         patience_s: float = 0.0,
+        durable: bool = True,
     ) -> None:
         self._database = database
         self._write = write
         self._max_group = max_group
         self._linger_s = linger_s
         self._patience_s = patience_s
+        self._durable = durable
         self._pending: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()
         self._closing = False
@@ -102,7 +104,7 @@ class GroupCommit(Generic[Item, Result]):
         deadline = asyncio.get_running_loop().time() + self._patience_s
         while True:
             try:
-                async with self._database.transaction() as db:
+                async with self._database.transaction(durable=self._durable) as db:
                     return await self._write(db, items)
             except Exception as error:
                 late = asyncio.get_running_loop().time() >= deadline

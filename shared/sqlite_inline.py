@@ -80,9 +80,16 @@ class Connection:
     def __init__(self, path: str, *, patience_s: float) -> None:
         self._patience_s = patience_s
         self._commit_s = INLINE_S
+        self._waits: bool | None = None
         self._connection = sqlite3.connect(
             path, timeout=0, isolation_level=None, check_same_thread=False
         )
+
+    def wait_for_disk(self, wanted: bool) -> None:
+        """Choose whether the commits from now on reach the disk before they return."""
+        if wanted is not self._waits:
+            self._connection.execute(f"PRAGMA synchronous={'FULL' if wanted else 'NORMAL'}")
+            self._waits = wanted
 
     def cursor(self) -> Cursor:
         """Open a cursor."""

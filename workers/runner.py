@@ -51,7 +51,12 @@ class Runner:
             self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
         )
         self._claims: GroupCommit[Sequence[str], list[ClaimedJob]] = GroupCommit(
-            resources.database, self._take_over_all, max_group=SLICES_AT_ONCE, linger_s=0.002
+            resources.database,
+            self._take_over_all,
+            max_group=SLICES_AT_ONCE,
+            linger_s=0.002,
+            # The attempt row that comes before the call takes the claim to the disk.
+            durable=False,
         )
         self._background: list[asyncio.Task[None]] = []
         self.draining = False
@@ -156,7 +161,7 @@ class Runner:
         return [[by_id.pop(job_id) for job_id in ids if job_id in by_id] for ids in slices]
 
     async def _take_over(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
-        async with self._resources.database.transaction() as db:
+        async with self._resources.database.transaction(durable=False) as db:
             return await self._take(db, ids, most_crashes)
 
     async def _take(

@@ -62,3 +62,13 @@ async def test_what_fails_after_a_begin_that_failed_is_rolled_back(
     await write(notes, "to be kept")
 
     assert await words_in(notes) == ["to be kept"]
+
+
+async def test_only_what_is_durable_waits_for_the_disk(notes: Database) -> None:
+    async def waits(*, durable: bool) -> int:
+        async with notes.transaction(durable=durable) as db:
+            found = await db.exec_driver_sql("PRAGMA synchronous")
+            return int(found.scalar_one())
+
+    full, normal = 2, 1
+    assert [await waits(durable=each) for each in (True, False, True)] == [full, normal, full]
