@@ -11,7 +11,6 @@ from typing import Any, Self
 
 import httpx
 import orjson
-from pydantic import JsonValue
 
 from api.cli.configuration import admin_key_file, load_settings, read_admin_key
 from api.cli.errors import CommandError, first_line
@@ -188,17 +187,6 @@ def ask(method: str, path: str, *, url: str | None, key: str | None, **rest: Any
             return await client.call(method, path, **rest)
 
     return asyncio.run(once())
-
-
-def document_fields(
-    *, instructions: str, schema: Mapping[str, JsonValue], model: str
-) -> Mapping[str, str]:
-    """Return the parts of the form that stand beside the file."""
-    return {
-        "model": model,
-        "instructions": instructions,
-        "schema": orjson.dumps(schema).decode(),
-    }
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

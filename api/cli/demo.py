@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -14,7 +15,9 @@ from api.cli.client import Client, RefusedError
 from api.cli.configuration import load_settings, read_admin_key
 from api.cli.documents import Outcome, Task, process, read_schema, read_text, results_file
 from api.cli.errors import FAILED, MISUSED, CommandError
+from api.cli.homecoming import await_webhooks, stream_one
 from api.cli.interrupts import INTERRUPTED, Interrupts
+from api.cli.receiver import receiving
 from api.cli.service import Plan, running
 from api.cli.show import console, main_fields, progress, results_table
 from shared.settings import Settings
@@ -56,14 +59,14 @@ async def _demonstrate(documents: Path, model: str | None, folder: Path) -> int:
     out = console()
     interrupts = Interrupts(out.print)
     try:
-        outcomes = await _serve_and_process(settings, files, task, out, interrupts)
+        outcomes, came_home = await _serve_and_process(settings, files, task, out, interrupts)
     except asyncio.CancelledError:
         if not interrupts.count:
             raise
         out.print("Everything is stopped.")
         return INTERRUPTED
     tell(out, outcomes, task)
-    return 0 if all(map(is_right, outcomes)) else FAILED
+    return 0 if came_home and all(map(is_right, outcomes)) else FAILED
 
 
 async def _serve_and_process(
@@ -72,7 +75,7 @@ async def _serve_and_process(
     task: Task,
     out: Console,
     interrupts: Interrupts,
-) -> list[Outcome]:
+) -> tuple[list[Outcome], bool]:
     out.print("Starting Penstock: API, worker, scheduler, with a Redis of its own and SQLite …")
     log = settings.data_dir / "demo.log"
     try:
@@ -81,7 +84,8 @@ async def _serve_and_process(
                 settings,
                 report=lambda line: _note(output, line),
                 output=output,
-                environment={"PENSTOCK_DRAIN_S": DRAIN_S},
+                # Its receiver of webhooks listens on this machine, where none is reached otherwise.
+                environment={"PENSTOCK_DRAIN_S": DRAIN_S, "PENSTOCK_WEBHOOK_ALLOW_PRIVATE": "true"},
             )
             async with running(plan) as service:
                 interrupts.service = service
@@ -98,6 +102,18 @@ async def _serve_and_process(
 
 
 async def _process(
+    client: Client, files: Sequence[Path], task: Task, out: Console
+) -> tuple[list[Outcome], bool]:
+    secret = (await client.call("GET", "/v1/webhook_secret"))["signing_secret"]
+    with receiving(secret) as receiver:
+        asked = replace(task, webhook_url=receiver.url)
+        outcomes = await _process_all(client, files, asked, out)
+        announced = await await_webhooks(receiver, outcomes, out)
+    streamed = await stream_one(client, task.model, out)
+    return outcomes, announced and streamed
+
+
+async def _process_all(
     client: Client, files: Sequence[Path], task: Task, out: Console
 ) -> list[Outcome]:
     with results_file(RESULTS) as write, progress(out, "documents", len(files)) as advance:

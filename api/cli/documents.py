@@ -12,7 +12,7 @@ from typing import IO, Any
 import orjson
 from pydantic import JsonValue
 
-from api.cli.client import Client, Job, RefusedError, document_fields
+from api.cli.client import Client, Job, RefusedError
 from api.cli.errors import MISUSED, CommandError
 
 READ_BYTES = 1 << 20
@@ -22,11 +22,23 @@ TOO_LARGE = 413
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What to read out of each document, and by which model."""
+    """What to read out of each document, by which model, and whom to tell of its end."""
 
     instructions: str
     schema: dict[str, JsonValue]
     model: str
+    webhook_url: str | None = None
+
+    def fields(self) -> dict[str, str]:
+        """Return the parts of the form that stand beside the file."""
+        fields = {
+            "model": self.model,
+            "instructions": self.instructions,
+            "schema": orjson.dumps(self.schema).decode(),
+        }
+        if self.webhook_url is not None:
+            fields["webhook"] = orjson.dumps({"url": self.webhook_url}).decode()
+        return fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,7 @@ async def process(
 
 
 async def _process_one(client: Client, file: Path, task: Task) -> Outcome:
-    fields = document_fields(instructions=task.instructions, schema=task.schema, model=task.model)
+    fields = task.fields()
     try:
         key = await asyncio.to_thread(_idempotency_key, file, fields.values())
         submitted = await client.submit_document(file, fields, idempotency_key=key)
