@@ -215,6 +215,9 @@ class Story:
         if told.place.delta or any(is_final_event(each["type"]) for each in rows[:-1]):
             self._reset = ResetReason.RESTARTED
             return []
+        if _is_whole_claim(rows[-2:]):
+            # What it said comes before its end, which the next look finds.
+            rows, self._behind = rows[:-1], True
         blocks = [self._tell(job, row) for row in rows]
         watch.stale = watch.stale or told.claim
         return blocks
@@ -241,3 +244,11 @@ class Story:
 
     def _count(self, name: str, events: int = 1) -> None:
         self._sources.counter.sent(name, events)
+
+
+def _is_whole_claim(rows: Sequence[Row]) -> bool:
+    return (
+        [row["type"] for row in rows[:1]] == [EventType.STARTED]
+        and len(rows) > 1
+        and is_final_event(rows[1]["type"])
+    )
