@@ -34,12 +34,13 @@ def run(job_id: str, *, url: str | None, key: str | None, last_event_id: str | N
 
 async def _watch(client: Client, job_id: str, last_event_id: str | None) -> int:
     screen = Screen()
-    async with client, aclosing(listen(client, job_id, last_event_id=last_event_id)) as events:
-        async for event in events:
-            screen.show(event)
-    if not screen.status:
-        # Whoever names the last event of all is told nothing.
-        screen.note(await client.call("GET", f"/v1/jobs/{job_id}"))
+    async with client:
+        async with aclosing(listen(client, job_id, last_event_id=last_event_id)) as events:
+            async for event in events:
+                screen.show(event)
+        if not screen.status:
+            # Whoever names the last event of all is told nothing.
+            screen.note(await client.call("GET", f"/v1/jobs/{job_id}"))
     return 0 if screen.status == "completed" else FAILED
 
 

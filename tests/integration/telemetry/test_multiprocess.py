@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
-from prometheus_client import Counter, Histogram, values
+from prometheus_client import Counter, Gauge, Histogram, values
 
 from shared.telemetry import multiprocess
 from shared.telemetry.totals import bury_dead, totals
@@ -21,6 +21,9 @@ SPAWN = multiprocessing.get_context("spawn")
 def _count(folder: Path, amount: int, pipe: Connection) -> None:
     multiprocess.share(folder)
     Counter("made", "What was made", ["kind"], registry=None).labels("a").inc(amount)
+    open_now = Gauge("open_now", "What is open", registry=None, multiprocess_mode="livesum")
+    open_now.inc(amount + 1)
+    open_now.dec()
     Histogram("took_seconds", "How long", registry=None, buckets=(1, 2)).observe(amount)
     pipe.send("counted")
     pipe.recv()
@@ -80,14 +83,16 @@ def test_adds_up_the_living_and_the_killed(tmp_path: Path) -> None:
         "took_seconds_count": 2,
         "took_seconds_sum": 3,
     }
-    assert read(tmp_path) == both
+    # What is open is so only at those that live.
+    assert read(tmp_path) == {**both, "open_now": 3}
     first.kill()
-    assert read(tmp_path) == both
+    assert read(tmp_path) == {**both, "open_now": 1}
     assert bury_dead(tmp_path) == 1
-    assert read(tmp_path) == both
-    # Two of the grave, two of the one that lives.
-    assert databases(tmp_path) == 4
+    assert read(tmp_path) == {**both, "open_now": 1}
+    # Two of the grave, three of the one that lives.
+    assert databases(tmp_path) == 5
     second.kill()
+    assert read(tmp_path) == both
     assert bury_dead(tmp_path) == 1
     assert read(tmp_path) == both
     assert databases(tmp_path) == 2

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from redis import RedisError
 
+from api.event_place import is_end, parse_place
 from api.job_story import Sources, Story
 from api.waiting import Watch
 from shared.clock import rfc3339
@@ -230,3 +231,12 @@ async def run(story: Story, watch: Watch) -> list[bytes]:
         steps += 1
         assert steps < 1000, "it goes round in circles"
     return blocks
+
+
+def opened(world: World, last_id: str | None) -> Story | None:
+    """Open a story as the endpoint does; None for 204."""
+    place = None if last_id is None else parse_place(JOB_ID, last_id)
+    if place is not None and is_end(place, world.job):
+        return None
+    lost = last_id is not None and place is None
+    return Story(world.sources(), world.full, place, lost=lost)
