@@ -6,12 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import orjson
 
-from tests.faults.sse import ChatReader, Follower
+from tests.faults.sse import FINAL, ChatReader, Follower
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -53,6 +53,14 @@ class Accepted:
     follower: Follower | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A registered receiver, and what signs for it."""
+
+    id: str
+    secret: str
+
+
 @dataclass
 class Client:
     """Speaks HTTP with one API process; may be used by many threads.
@@ -64,6 +72,7 @@ class Client:
     key: str
     accepted: list[Accepted] = field(default_factory=list)
     hook: str = ""
+    _endpoints: list[Endpoint] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
     _turns: Iterator[int] = field(default_factory=count)
     _salt: str = field(default_factory=lambda: uuid4().hex[:8])
@@ -123,7 +132,8 @@ class Client:
             reply, model, text, max_attempts=attempts, ends=frozenset(ends), failures=failures
         )
         if "webhook" in options:
-            job.hears = frozenset()
+            asked = cast("Mapping[str, Any] | None", options["webhook"])
+            job.hears = frozenset(asked.get("events", FINAL) if asked else ())
         if turn < FOLLOWED:
             job.follower = self.follow(job.id)
         return job
@@ -177,6 +187,21 @@ class Client:
     def follow(self, job_id: str, *, last_id: str = "") -> Follower:
         """Follow a job's events in the background, to its end."""
         return Follower([self.port], self.key, job_id, last_id=last_id)
+
+    def register(self, url: str, *event_types: str) -> Endpoint:
+        """Register a receiver of the events of all jobs; `remove_endpoints` ends it."""
+        given = {"name": "of a test", "url": url, "event_types": event_types}
+        reply = self.call("POST", "/v1/webhook_endpoints", given)
+        assert reply.status in (200, 201), reply
+        endpoint = Endpoint(reply.body["id"], reply.body["signing_secret"])
+        self._endpoints.append(endpoint)
+        return endpoint
+
+    def remove_endpoints(self) -> None:
+        """Remove every receiver that was registered."""
+        while self._endpoints:
+            endpoint = self._endpoints.pop()
+            self.call("DELETE", f"/v1/webhook_endpoints/{endpoint.id}")
 
     def hang_up(self, job: Accepted) -> None:
         """Let nobody follow a job any more."""

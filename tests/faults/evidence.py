@@ -31,6 +31,7 @@ class Case:
     result_changes: list[Row] = field(default_factory=list)
     cost_changes: list[Row] = field(default_factory=list)
     calls: list[Row] = field(default_factory=list)
+    rewritten: list[Row] = field(default_factory=list)
     events: list[Row] = field(default_factory=list)
     deliveries: list[Row] = field(default_factory=list)
     tries: list[Row] = field(default_factory=list)
@@ -55,7 +56,7 @@ def cost_of(usage: Row) -> int:
 
 
 def collect(
-    sql: Sql, upstream: Upstream, receiver: Receiver, accepted: Sequence[Accepted]
+    sql: Sql, upstream: Upstream, receivers: Sequence[Receiver], accepted: Sequence[Accepted]
 ) -> list[Case]:
     """Gather the evidence on these jobs."""
     cases = {each.id: Case(each) for each in accepted}
@@ -67,6 +68,7 @@ def collect(
         "witness_job": "history",
         "witness_result": "result_changes",
         "witness_cost": "cost_changes",
+        "witness_telling": "rewritten",
         "event": "events",
         "webhook_delivery": "deliveries",
     }
@@ -76,7 +78,7 @@ def collect(
     calls: dict[str, list[Row]] = defaultdict(list)
     for call in upstream.calls():
         calls[call["marker"]].append(call)
-    for post in list(receiver.received):
+    for post in [post for receiver in receivers for post in list(receiver.received)]:
         if (job_id := job_of(post)) in cases:
             cases[job_id].posts.append(post)
     _add_tries(sql, cases.values())

@@ -21,6 +21,14 @@ CLOCK_STEP_MS = 5
 """Two clocks of one machine, each cut to milliseconds."""
 MOST_MEMORY_MB = 400
 STRANGER_LOOKS_AT = 3
+STRANGERS_TRY = (
+    ("GET", ""),
+    ("GET", "/result"),
+    ("GET", "/events"),
+    ("POST", "/events/token"),
+    ("POST", "/cancel"),
+    ("DELETE", ""),
+)
 NOT_FOUND = 404
 
 
@@ -55,7 +63,8 @@ def await_telling(service: Service, *, within_s: float = 30) -> None:
 def check(service: Service) -> list[Case]:
     """Check all invariants on what is there now; return the evidence."""
     accepted = service.client.accepted
-    cases = collect(service.sql, service.upstream, service.receiver, accepted)
+    receivers = [service.receiver, *service.others]
+    cases = collect(service.sql, service.upstream, receivers, accepted)
     found = [
         f"{case.wanted.id}: {violation}"
         for case in cases
@@ -164,8 +173,7 @@ def waiting_is_free(case: Case) -> Iterator[str]:
 
 def signatures(service: Service) -> Iterator[str]:
     """I7: what came for single jobs is signed with the tenant's secret."""
-    mine = [post for post in list(service.receiver.received) if post.path == "/jobs"]
-    if mine:
+    if mine := list(service.receiver.received):
         secret = service.client.call("GET", "/v1/webhook_secret").body["signing_secret"]
         yield from telling.signed(mine, secret)
 
@@ -175,15 +183,28 @@ def strangers(service: Service, cases: Sequence[Case]) -> Iterator[str]:
     ask, key = service.client.call, service.stranger_key
     ids = [case.wanted.id for case in cases[:STRANGER_LOOKS_AT]]
     for job_id in ids:
-        for method, path in (("GET", ""), ("GET", "/result"), ("POST", "/cancel"), ("DELETE", "")):
+        for method, path in STRANGERS_TRY:
             reply = ask(method, f"/v1/jobs/{job_id}{path}", key=key)
             if reply.status != NOT_FOUND:
                 yield f"I11 {method} {path} of {job_id} by a stranger: {reply}"
     if ids:
         looked_up = ask("POST", "/v1/jobs/lookup", {"ids": ids}, key=key).body
         listed = ask("GET", "/v1/jobs", key=key).body
-        if looked_up["data"] or listed["data"]:
-            yield f"I11 a stranger sees {looked_up['data'] or listed['data']}"
+        if seen := looked_up["data"] or listed["data"]:
+            yield f"I11 a stranger sees {seen}"
+        yield from strangers_of_deliveries(service, cases[0])
+
+
+def strangers_of_deliveries(service: Service, case: Case) -> Iterator[str]:
+    """I11: nor what was told of it, and to whom."""
+    ask, key, path = service.client.call, service.stranger_key, "/v1/webhook_deliveries"
+    if seen := ask("GET", f"{path}?job_id={case.wanted.id}", key=key).body["data"]:
+        yield f"I11 a stranger sees {seen}"
+    for row in case.deliveries[:1]:
+        for method, action in (("GET", ""), ("POST", "/resend")):
+            reply = ask(method, f"{path}/{row['id']}{action}", key=key)
+            if reply.status != NOT_FOUND:
+                yield f"I11 {method} {row['id']}{action} by a stranger: {reply}"
 
 
 def memory(service: Service) -> Iterator[str]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from redis import Redis
@@ -68,7 +68,8 @@ SETTINGS = {
 class Service:
     """An API, a worker, a scheduler, and what they stand on; `api_2`, `worker_2` and `standby` are spare.
 
-    `disruptions` counts what may cost a job a call: workers killed, frozen, or sent away.
+    `disruptions` counts what may cost a job a call: workers killed, frozen, or sent away. `receiver`
+    is told of every job, `others` are those that a test has registered.
     """
 
     folder: Path
@@ -87,6 +88,7 @@ class Service:
     scheduler: Process
     standby: Process
     disruptions: int = 0
+    others: list[Receiver] = field(default_factory=list)
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -133,6 +135,7 @@ class Service:
         self.upstream.release()
         self.client.begin_anew()
         self.start()
+        self.client.remove_endpoints()
         self.receiver.clear()
         self.disruptions = 0
 

@@ -22,6 +22,8 @@ def numbered(case: Case) -> Iterator[str]:
     if case.job is None:
         return
     numbers = [row["number"] for row in case.events]
+    if case.rewritten:
+        yield f"I7 {sorted({row['what'] for row in case.rewritten})}"
     if numbers != list(range(1, case.job["version"] + 1)):
         yield f"I8 the events are numbered {numbers}, the job is at {case.job['version']}"
     states = {row["version"]: row["state"] for row in case.history}

@@ -24,6 +24,7 @@ TABLES = (
     f"CREATE TABLE witness_job ({{serial}}, at BIGINT, {_SEEN_COLUMNS})",
     "CREATE TABLE witness_result ({serial}, job_id TEXT, generation INTEGER, what TEXT)",
     "CREATE TABLE witness_cost ({serial}, job_id TEXT, claim_number INTEGER, was BIGINT, now BIGINT)",
+    "CREATE TABLE witness_telling ({serial}, job_id TEXT, what TEXT)",
 )
 # name, event, table, condition, what is written down
 WATCHES = (
@@ -55,6 +56,27 @@ WATCHES = (
         "attempt",
         "WHEN (OLD.cost_nanousd IS NOT NULL)",
         f"witness_cost ({_COST}) VALUES ({_COSTS})",
+    ),
+    (
+        "event",
+        "UPDATE",
+        "event",
+        "",
+        "witness_telling (job_id, what) VALUES (NEW.job_id, 'an event was rewritten')",
+    ),
+    (
+        "delivery",
+        "UPDATE",
+        "webhook_delivery",
+        "WHEN (OLD.body <> NEW.body OR OLD.event_id <> NEW.event_id)",
+        "witness_telling (job_id, what) VALUES (NEW.job_id, 'what is sent was rewritten')",
+    ),
+    (
+        "tries",
+        "UPDATE",
+        "webhook_delivery",
+        "WHEN (NEW.tries NOT IN (OLD.tries, OLD.tries + 1))",
+        "witness_telling (job_id, what) VALUES (NEW.job_id, 'tries were not counted one by one')",
     ),
 )
 
