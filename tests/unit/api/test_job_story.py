@@ -93,6 +93,23 @@ async def test_a_later_claim_resets_who_heard_an_earlier_one() -> None:
     assert await told_from(world, name(2)) == ["job.queued", "job.started", "job.delta"]
 
 
+async def test_what_a_quick_claim_said_is_told_before_its_end() -> None:
+    world = World()
+    world.change(E.QUEUED)
+    story, watch = opened(world, None), Watch()
+    assert story is not None
+    await run(story, watch)
+    world.change(E.STARTED)
+    world.say()
+    world.say(last=True)
+    world.change(E.COMPLETED)
+    watch.tell(3, ended=True)
+
+    whole = ["job.started", "job.delta", "job.delta", "job.completed"]
+    assert [read(each).name for each in await run(story, watch)] == whole
+    assert await told_from(world, name(1)) == whole
+
+
 async def test_an_ended_job_is_shown_and_ends() -> None:
     world = running(2)
     world.say(last=True)
