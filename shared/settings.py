@@ -88,6 +88,7 @@ class Settings(BaseSettings):
     webhook_schedule_s: tuple[float, ...] = (5, 300, 1800, 7200, 18_000, 36_000, 50_400)
     webhook_rest_s: float = 60
     webhook_at_once: int = Field(default=5, ge=1)
+    webhook_log_s: float = 30 * 24 * 3600
     webhook_disable_after_s: float = 5 * 24 * 3600
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -46,6 +46,24 @@ async def forget(db: AsyncConnection, job_ids: Iterable[str]) -> None:
     theirs = select(col(WebhookDelivery.id)).where(of_jobs)
     await db.execute(delete(WebhookTry).where(col(WebhookTry.delivery_id).in_(theirs)))
     await db.execute(delete(WebhookDelivery).where(of_jobs))
+
+
+async def forget_past(db: AsyncConnection, *, older_than_ms: int, limit: int) -> int:
+    """Remove deliveries that ended so long ago, with their tries, at most `limit`; return how many."""
+    past = (
+        select(col(WebhookDelivery.id))
+        .where(
+            # A literal: the partial index is only used where the plan can see it.
+            literal_column("state <> 'pending'"),
+            col(WebhookDelivery.finished_at) < now_ms() - older_than_ms,
+        )
+        .limit(limit)
+    )
+    ids = list((await db.execute(past)).scalars())
+    if ids:
+        await db.execute(delete(WebhookTry).where(col(WebhookTry.delivery_id).in_(ids)))
+        await db.execute(delete(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)))
+    return len(ids)
 
 
 _ROW = insert(WebhookDelivery).values(tries=0, claim_number=0, created_at=now_ms())

@@ -100,6 +100,7 @@ class WebhookDelivery(SQLModel, table=True):
             "id",
             **_where("state = 'pending'"),
         ),
+        Index("webhook_delivery_past", "finished_at", **_where("state <> 'pending'")),
         # What a person asked for goes before what waits.
         Index(
             "webhook_delivery_by_hand",

@@ -21,7 +21,7 @@ from shared.limiter.limiter import Limiter, Reservation
 from shared.processes import store as process_store
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
-from shared.webhooks import delivery_store
+from shared.webhooks import delivery_store, fanout_store
 from workers.scheduler.rescue import verdict
 
 log = structlog.get_logger()
@@ -131,12 +131,23 @@ class Desk:
         self._metrics.expired(len(expired))
 
     async def tidy(self) -> None:
-        """Forget what nobody needs: workers long gone, keys past their time, files past theirs."""
+        """Forget what nobody needs: workers long gone, keys, files and deliveries past their time."""
         async with self._resources.database.transaction() as db:
             await process_store.forget_dead(db, silent_ms=DEAD_AFTER_MS)
             await job_store.forget_keys(db)
             await delivery_store.forget_rests(db)
+        await self._forget_deliveries()
         await removal.sweep(self._resources.database, self._resources.blobs)
+
+    async def _forget_deliveries(self) -> None:
+        older_than_ms = round(self._settings.webhook_log_s * 1000)
+        gone = AT_ONCE
+        # Not all in one transaction: others write too.
+        while gone == AT_ONCE:
+            async with self._resources.database.transaction() as db:
+                gone = await fanout_store.forget_past(
+                    db, older_than_ms=older_than_ms, limit=AT_ONCE
+                )
 
     async def _free_slots(self, lanes: Mapping[str, Sequence[str]]) -> None:
         # Nobody knows what these calls used: only their slots come back.

@@ -60,6 +60,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'pending'"),
         )
         batch_op.create_index(
+            "webhook_delivery_past",
+            ["finished_at"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'pending'"),
+            postgresql_where=sa.text("state <> 'pending'"),
+        )
+        batch_op.create_index(
             "webhook_delivery_by_hand",
             ["target"],
             unique=False,
@@ -143,6 +150,11 @@ def downgrade() -> None:
 
     op.drop_table("webhook_endpoint")
     with op.batch_alter_table("webhook_delivery", schema=None) as batch_op:
+        batch_op.drop_index(
+            "webhook_delivery_past",
+            sqlite_where=sa.text("state <> 'pending'"),
+            postgresql_where=sa.text("state <> 'pending'"),
+        )
         batch_op.drop_index(
             "webhook_delivery_by_hand",
             sqlite_where=sa.text("state = 'pending' AND finished_at IS NOT NULL"),

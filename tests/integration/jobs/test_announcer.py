@@ -7,10 +7,11 @@ from typing import Any
 import orjson
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlmodel import SQLModel
 
 from shared import outbox
+from shared.clock import now_ms
 from shared.database import Database, Row, fetch
 from shared.enqueue import ActorName, Enqueuer
 from shared.events import store as event_store
@@ -20,6 +21,7 @@ from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
 from shared.jobs.transitions import JobState
 from shared.publisher import Publisher
+from shared.webhooks import fanout_store
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint
 from tests.integration.jobs.conftest import AddJob
 
@@ -199,3 +201,22 @@ async def test_the_scheduler_s_changes_are_numbered_like_all_others(
         (change,) = await timer_store.expire(db, limit=10)
 
     assert (change.job_id, change.number, change.type) == (job_id, 8, "job.expired")
+
+
+async def test_what_was_delivered_long_ago_is_forgotten_and_what_waits_is_not(
+    database: Database, add_job: AddJob, announcer: Announcer
+) -> None:
+    await listen(database)
+    for _ in range(3):
+        await cancel(database, announcer, await add_job())
+    waiting, fresh, past = sorted(each["id"] for each in await rows(database, WebhookDelivery))
+    table = WebhookDelivery.__table__  # type: ignore[attr-defined]
+    async with database.transaction() as db:
+        for job_id, ended_at in ((waiting, 1), (fresh, now_ms()), (past, 1)):
+            state = "pending" if job_id == waiting else "delivered"
+            change = update(table).where(table.c.id == job_id)
+            await db.execute(change.values(state=state, finished_at=ended_at))
+        gone = await fanout_store.forget_past(db, older_than_ms=60_000, limit=10)
+
+    assert gone == 1
+    assert {each["id"] for each in await rows(database, WebhookDelivery)} == {waiting, fresh}
