@@ -10,6 +10,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 import orjson
+from sse_starlette.event import ServerSentEvent
 
 from api.event_place import Place, ResetReason
 from shared.clock import now_ms, rfc3339
@@ -19,7 +20,8 @@ from shared.events.event import envelope, event_id
 from shared.jobs.changes import change_of
 from shared.jobs.view import event_data
 
-PING = b": ping\n\n"
+LF = "\n"
+PING = ServerSentEvent(comment="ping", sep=LF).encode()
 FULL_BYTES = 64 * 1024
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 _CHANGING = ("not_before", "finished_at", "error", "usage", "cost_usd")
@@ -106,8 +108,7 @@ def _plain(name: str, job_id: str, data: Mapping[str, Any], *, place: Place | No
 
 
 def _block(name: str, data: str, place: str | None) -> bytes:
-    head = f"id: {place}\n" if place else ""
-    return f"{head}event: {name}\ndata: {data}\n\n".encode("ascii")
+    return ServerSentEvent(data, event=name, id=place or None, sep=LF).encode()
 
 
 def _json(value: object) -> str:
