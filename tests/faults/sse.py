@@ -109,6 +109,11 @@ class Follower(Reader):
         """Return the deltas so far."""
         return [event for event in self.events if event.name == "job.delta"]
 
+    @property
+    def number(self) -> int:
+        """Return the number of the newest event that it knows of; 2 is a first claim's."""
+        return int(self.last_id.split(".")[1]) if self.last_id else 0
+
     @override
     def _read(self) -> None:
         while not (self._stopped.is_set() or self._has_seen_the_end()):
