@@ -14,14 +14,12 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from typing_extensions import override
 
+from api.slow_reader import SlowReader, abort
+
 GOODBYE_S = 2.0
 """Once the process is to stop, a client has this time to take what was sent to it."""
 GONE_S = 1.0
 log = structlog.get_logger()
-
-
-class SlowReader(Exception):
-    """The client does not take what is sent to it."""
 
 
 class Followed(Protocol):
@@ -77,7 +75,9 @@ class EventResponse(Response):
         except SlowReader:
             self.slow = True
             log.info("events.slow_reader")
-            await _cut(receive, leaving)
+            if abort(receive):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(leaving, GONE_S)
         finally:
             leaving.cancel()
             self.on_end()
@@ -110,16 +110,3 @@ class EventResponse(Response):
         while (await receive())["type"] != "http.disconnect":
             pass
         self.follower.hang_up()
-
-
-async def _cut(receive: Receive, leaving: asyncio.Task[None]) -> None:
-    """Break the connection off.
-
-    A server that merely closes it waits until the client has read what is under way. ASGI has no
-    word for more, so this takes what uvicorn's `receive` belongs to.
-    """
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.abort()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(leaving, GONE_S)

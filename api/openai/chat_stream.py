@@ -23,6 +23,7 @@ from api.openai.call import Call, failure_response
 from api.openai.chat_chunks import Chunks, event
 from api.openai.failures import JobFailed, StreamBroken, failure_of
 from api.openai.vigil import Vigil, vigil
+from api.slow_reader import SlowReader, abort
 from shared.errors import PenstockError
 from shared.events.deltas import MOST_READ, Delta
 from shared.jobs.reader import FullJob
@@ -45,10 +46,6 @@ class Tempo:
     send_s: float = 30.0
 
 
-class SlowReader(Exception):
-    """The client has not taken what was sent to it."""
-
-
 class ChatStream:
     """The ASGI response to a call that asked for a stream."""
 
@@ -68,8 +65,11 @@ class ChatStream:
                         await outlet.write(piece)
             await outlet.write(b"", more=False)
         except (ClientDisconnect, SlowReader) as gone:
-            log.info("stream.left", slow=isinstance(gone, SlowReader))
+            slow = isinstance(gone, SlowReader)
+            log.info("stream.left", slow=slow)
             call.abandon()
+            if slow:
+                abort(receive)
         except PenstockError as error:
             if not isinstance(error, JobFailed):
                 call.abandon()
