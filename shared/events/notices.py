@@ -125,9 +125,13 @@ class Listener:
 
     async def _listen(self) -> None:
         async with self._client.pubsub() as pubsub:
-            await pubsub.subscribe(*self._channels)
+            asked = set(self._channels)
+            await pubsub.subscribe(*asked)
             self._pubsub = pubsub
             try:
+                # Who joined or left while this was connecting found nobody to tell.
+                for channel in asked ^ self._channels:
+                    await self._sync(channel)
                 while not self._closing:
                     message = await pubsub.get_message(timeout=PATIENCE_S)
                     if message is not None:

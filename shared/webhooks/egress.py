@@ -23,6 +23,8 @@ from typing_extensions import override
 LONGEST_URL = 2048
 PUBLIC_PORTS = frozenset({80, 443})
 LOOKUPS_AT_ONCE = 64
+LOOKUP_S = 5.0
+MOST_PROVEN = 10_000
 DNS_TTL_S = 30
 # From one burst of events to the next; among thousands of receivers none is held for long.
 KEEPALIVE_S = 5.0
@@ -127,8 +129,11 @@ class GuardedResolver(AbstractResolver):
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        # Not the loop's own few threads: names whose servers are slow must not delay the others.
-        self._places = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        # Names whose servers do not answer hold their places for long. They are anybody's to name,
+        # so those that have answered before have places of their own.
+        self._proven: dict[str, None] = {}
+        self._for_proven = asyncio.Semaphore(LOOKUPS_AT_ONCE)
+        self._for_others = asyncio.Semaphore(LOOKUPS_AT_ONCE)
 
     @override
     async def resolve(
@@ -137,13 +142,22 @@ class GuardedResolver(AbstractResolver):
         """Return the addresses of a name.
 
         Raises:
-            OSError: it has none.
+            OSError: it has none, or none in time.
             BlockedAddress: one of them is not one to connect to.
         """
-        async with self._places:
-            found = await _in_thread(
-                lambda: self._guard.lookup(host, port, family, socket.SOCK_STREAM)
-            )
+        places = self._for_proven if host in self._proven else self._for_others
+        self._proven.pop(host, None)
+        try:
+            async with asyncio.timeout(LOOKUP_S):
+                await places.acquire()
+                found = await _in_thread(
+                    lambda: self._guard.lookup(host, port, family, socket.SOCK_STREAM),
+                    at_end=places.release,
+                )
+        except TimeoutError as error:
+            message = f"the name was not resolved within {LOOKUP_S:g} seconds"
+            raise OSError(message) from error
+        self._remember(host)
         results: list[ResolveResult] = []
         for kind, _, protocol, _, address in found:
             self._guard.check(str(address[0]), port)
@@ -159,17 +173,25 @@ class GuardedResolver(AbstractResolver):
             )
         return results
 
+    def _remember(self, host: str) -> None:
+        self._proven[host] = None
+        if len(self._proven) > MOST_PROVEN:
+            del self._proven[next(iter(self._proven))]
+
     @override
     async def close(self) -> None:
         """Nothing is held."""
 
 
-async def _in_thread(look_up: Callable[[], Iterable[AddressInfo]]) -> list[AddressInfo]:
-    # A daemon: a look-up that hangs must not keep the process from ending.
+async def _in_thread(
+    look_up: Callable[[], Iterable[AddressInfo]], *, at_end: Callable[[], None]
+) -> list[AddressInfo]:
+    # Not one of the loop's own few threads, which others need. A daemon: a look-up that hangs must not keep the process from ending.
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[AddressInfo]] = loop.create_future()
 
     def tell(addresses: list[AddressInfo], error: Exception | None) -> None:
+        at_end()
         if found.done():
             return
         if error is None:
