@@ -5,9 +5,9 @@ costs a little time.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any
 
 import redis
 import structlog
@@ -55,6 +55,10 @@ class Listener:
 
     `receive` gets a channel and a message; `began` is called with a channel each time that the
     subscription to it has begun, also again after a lost connection: what was said before is missed.
+
+    One task alone touches the connection: redis-py reconnects within whichever call finds it
+    broken, and two that do so at once read each other's replies. Whoever wants a change wakes that
+    task by a message on a channel of its own.
     """
 
     def __init__(
@@ -65,11 +69,12 @@ class Listener:
         began: Callable[[str], None] = lambda _channel: None,
     ) -> None:
         self._client = client
-        self._channels = set(channels)
+        self._bell = f"penstock:bell:{uuid.uuid4().hex}"
+        self._wanted = {self._bell, *channels}
         self._receive = receive
         self._began = began
-        self._pubsub: PubSub | None = None
-        self._changing: set[asyncio.Task[None]] = set()
+        self._changed = False
+        self._ringing: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -79,41 +84,37 @@ class Listener:
 
     def join(self, channel: str) -> None:
         """Listen to one more channel; returns at once, `began` tells when it does."""
-        self._channels.add(channel)
-        self._change(self._sync(channel))
+        self._wanted.add(channel)
+        self._ring()
 
     def leave(self, channel: str) -> None:
         """Listen to a channel no more."""
-        self._channels.discard(channel)
-        self._change(self._sync(channel))
+        self._wanted.discard(channel)
+        self._ring()
 
     async def close(self) -> None:
         """Stop listening."""
         self._closing = True
-        for task in self._changing:
-            task.cancel()
+        if self._ringing is not None:
+            self._ringing.cancel()
         # The Redis client may swallow a cancellation while it connects, so one is not enough.
         while self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
 
-    def _change(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._changing.add(task)
-        task.add_done_callback(self._changing.discard)
+    def _ring(self) -> None:
+        self._changed = True
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._ring_until_told(), name="listener-bell")
 
-    async def _sync(self, channel: str) -> None:
-        # By what is wanted now: a channel may have joined and left again in the meantime.
-        if self._pubsub is None:
-            return
-        try:
-            if channel in self._channels:
-                await self._pubsub.subscribe(channel)
-            else:
-                await self._pubsub.unsubscribe(channel)
-        except (redis.RedisError, OSError) as error:
-            # The connection is gone: the next one subscribes to all that is wanted then.
-            log.debug("notices.not_changed", channel=channel, error=str(error))
+    async def _ring_until_told(self) -> None:
+        while self._changed and not self._closing:
+            self._changed = False
+            try:
+                await self._client.publish(self._bell, b"")
+            except (redis.RedisError, OSError) as error:
+                # The next connection asks for all that is wanted then.
+                log.debug("notices.not_rung", error=str(error))
 
     async def _run(self) -> None:
         while not self._closing:
@@ -121,27 +122,32 @@ class Listener:
                 await self._listen()
             except (redis.RedisError, OSError) as error:
                 log.warning("notices.disconnected", error=str(error))
+            except Exception:
+                # A process that has become deaf must not stay so.
+                log.exception("notices.crashed")
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
         async with self._client.pubsub() as pubsub:
-            asked = set(self._channels)
-            await pubsub.subscribe(*asked)
-            self._pubsub = pubsub
-            try:
-                # Who joined or left while this was connecting found nobody to tell.
-                for channel in asked ^ self._channels:
-                    await self._sync(channel)
-                while not self._closing:
-                    message = await pubsub.get_message(timeout=PATIENCE_S)
-                    if message is not None:
-                        self._hear(message)
-            finally:
-                self._pubsub = None
+            asked: set[str] = set()
+            while not self._closing:
+                asked = await self._ask(pubsub, asked)
+                message = await pubsub.get_message(timeout=PATIENCE_S)
+                if message is not None:
+                    self._hear(message)
+
+    async def _ask(self, pubsub: PubSub, asked: set[str]) -> set[str]:
+        # What joins while this waits is seen at the next turn: each of these has an answer.
+        wanted = set(self._wanted)
+        if new := wanted - asked:
+            await pubsub.subscribe(*new)
+        if old := asked - wanted:
+            await pubsub.unsubscribe(*old)
+        return wanted
 
     def _hear(self, message: dict[str, object]) -> None:
         channel, data = message["channel"], message["data"]
-        if not isinstance(channel, bytes):
+        if not isinstance(channel, bytes) or channel == self._bell.encode():
             return
         if message["type"] == "subscribe":
             self._began(channel.decode())

@@ -78,8 +78,27 @@ async def test_what_is_wanted_is_asked_for_again_after_a_lost_connection(
     heard.listener.join("one")
     await heard.until_began("one")
 
-    await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+    await client.client_kill_filter(_type="pubsub")
     await heard.until_began("one")
+    await client.publish("one", b"words")
+
+    assert await asyncio.wait_for(heard.messages.get(), 10) == ("one", b"words")
+
+
+async def test_joins_while_the_connection_is_lost_again_and_again_leave_nobody_deaf(
+    heard: Heard, client: Redis
+) -> None:
+    heard.listener.start()
+    await heard.until_began(Channel.CHANGED)
+    for number in range(200):
+        heard.listener.join(f"many-{number}")
+        if number % 20 == 0:
+            await client.client_kill_filter(_type="pubsub")
+        await asyncio.sleep(0)
+        heard.listener.leave(f"many-{number}")
+    heard.listener.join("one")
+    await heard.until_began("one")
+
     await client.publish("one", b"words")
 
     assert await asyncio.wait_for(heard.messages.get(), 10) == ("one", b"words")
