@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import signal
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,6 +124,18 @@ class Service:
         self.disruptions += 1
         self.worker.kill()
 
+    def freeze(self, process: Process) -> None:
+        """Stop a process in its tracks, but not where it keeps all others from writing.
+
+        On SQLite a process may stand in the middle of a transaction: nobody writes until it thaws.
+        """
+        while True:
+            process.signal(signal.SIGSTOP)
+            if self._can_be_written():
+                return
+            process.signal(signal.SIGCONT)
+            time.sleep(0.003)
+
     def run_until_killed(self, process: Process) -> None:
         """Wait until a process has died at its failpoint."""
         self.disruptions += 1
@@ -156,6 +171,18 @@ class Service:
             tail = path.read_text("utf-8", "replace").splitlines()[-lines:]
             parts.append("\n".join([f"--- {path.stem}", *tail]))
         return "\n".join(parts)
+
+    def _can_be_written(self) -> bool:
+        if self.sql.kind != "sqlite":
+            return True
+        path = self.database_url.split(":///")[1]
+        with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            connection.execute("ROLLBACK")
+        return True
 
     def _answers(self, api: Process, client: Client) -> bool:
         assert api.running, f"the API ended: {self.last_words()}"

@@ -26,7 +26,7 @@ def test_a_frozen_worker_writes_nothing_when_it_thaws(service: Service) -> None:
     service.upstream.script(rule("gate"))
     job = service.client.submit()
     service.upstream.wait(lambda seen: seen["gated"] == 1)
-    service.worker.signal(signal.SIGSTOP)
+    service.freeze(service.worker)
     service.disruptions += 1
     service.worker_2.start()
     service.upstream.wait(lambda seen: seen["gated"] == 2, within_s=20)
@@ -50,7 +50,7 @@ def test_a_thawed_worker_gets_its_own_jobs_back(service: Service) -> None:
     service.upstream.script(rule("gate"))
     service.client.submit_many(5)
     service.upstream.wait(lambda seen: seen["gated"] == 5)
-    service.worker.signal(signal.SIGSTOP)
+    service.freeze(service.worker)
     service.disruptions += 1
     until(lambda: set(_states(service)) == {"queued"}, "the jobs were rescued")
     service.worker.signal(signal.SIGCONT)
@@ -159,7 +159,7 @@ def test_the_standby_takes_over_from_a_dead_leader(service: Service) -> None:
 def test_a_frozen_leader_does_no_harm_when_it_thaws(service: Service) -> None:
     leader = until(lambda: _leader(service), "one leads")
     service.standby.start()
-    service.scheduler.signal(signal.SIGSTOP)
+    service.freeze(service.scheduler)
     until(lambda: _leader(service) != leader, "another one leads", within_s=10)
     service.upstream.script(rule("gate", times=8))
     service.client.submit_many(8)

@@ -131,7 +131,7 @@ def test_a_frozen_deliverer_writes_nothing_when_it_thaws(service: Service) -> No
     service.receiver.script(Answer(delay_s=1))
     service.client.submit(webhook={"url": service.receiver.url("/slow")})
     until(lambda: service.receiver.at_once == 1, "it is being told")
-    service.worker.signal(signal.SIGSTOP)
+    service.freeze(service.worker)
     service.disruptions += 1
     service.worker_2.start()
     until(lambda: not _open(service), "another worker tells it", within_s=15)
