@@ -12,6 +12,8 @@ from pydantic import (
     Field,
     JsonValue,
     PlainValidator,
+    StrictBool,
+    StrictInt,
     StringConstraints,
 )
 
@@ -21,6 +23,8 @@ from shared.jobs.transitions import Priority
 
 MOST_ATTEMPTS = 20
 MOST_TAGS = 16
+MOST_CHOICES = 128
+"""A request for more answers than this costs a worker more than anyone means to ask for."""
 
 
 def _printable(value: str) -> str:
@@ -87,12 +91,15 @@ class JobSubmit(JobOptions):
 
 
 class ChatBody(BaseModel):
-    """The least that a chat completion needs; every other key goes to the provider as it is."""
+    """What of a chat completion matters to us; every other key goes to the provider as it is."""
 
     model_config = ConfigDict(extra="allow")
 
     model: ModelName
     messages: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
+    stream: StrictBool | None = None
+    stream_options: dict[str, Any] | None = None
+    n: Annotated[StrictInt, Field(ge=1, le=MOST_CHOICES)] | None = None
 
 
 class EmbeddingsBody(BaseModel):

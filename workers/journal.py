@@ -13,7 +13,7 @@ from shared.jobs import attempt_store, claim_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
-from shared.jobs.transitions import JobState, Priority, Reason
+from shared.jobs.transitions import CANCELLED, JobState, Priority, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
@@ -103,7 +103,7 @@ def _obeying(end: ClaimEnd, standing: Standing) -> ClaimEnd:
         state=JobState.CANCELLED,
         reason=Reason.CANCELLED,
         delay_ms=None,
-        error={"code": "cancelled", "message": "The job was cancelled by its owner."},
+        error={"code": "cancelled", "message": CANCELLED},
     )
 
 

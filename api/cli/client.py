@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx
 import orjson
 
-from api.cli.configuration import admin_key_file, load_settings, read_admin_key
+from api.cli.configuration import admin_key_file, load_settings, read_admin_key, service_url
 from api.cli.errors import CommandError, first_line
 
 FINAL = {"completed", "failed", "cancelled", "expired"}
@@ -172,7 +172,7 @@ def connect(url: str | None, key: str | None) -> Client:
             "There is no key: name one with --key or PENSTOCK_KEY"
             f" ({admin_key_file(settings)}, where `penstock up` stores one, is not there)."
         )
-    return Client(url or f"http://{settings.host}:{settings.port}", key)
+    return Client(url or service_url(settings), key)
 
 
 def ask(method: str, path: str, *, url: str | None, key: str | None, **rest: Any) -> dict[str, Any]:

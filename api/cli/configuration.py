@@ -1,5 +1,7 @@
 """The settings and the operator's file, read so that a mistake in them is told in one line."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from api.cli.errors import MISUSED, CommandError, first_line
 from shared.routing.catalog import Catalog, load_catalog
 from shared.settings import Settings, read_config_file
 
-ADMIN_KEY_FILE = "admin.key"
+ADMIN_KEY_FILE, URL_FILE = "admin.key", "service.url"
 
 
 def load_settings(**changes: Any) -> Settings:
@@ -52,6 +54,28 @@ def uses_embedded_redis(settings: Settings) -> bool:
 def admin_key_file(settings: Settings) -> Path:
     """Return where `up` keeps the administrator's key that it made."""
     return settings.data_dir / ADMIN_KEY_FILE
+
+
+def service_url(settings: Settings) -> str:
+    """Return where the service of these settings is: where `up` says that it listens, if it does."""
+    named = f"http://{settings.host}:{settings.port}"
+    if not settings.model_fields_set.isdisjoint({"host", "port"}):
+        return named
+    try:
+        return (settings.data_dir / URL_FILE).read_text("utf-8").strip()
+    except OSError:
+        return named
+
+
+@contextmanager
+def told_where(settings: Settings, url: str) -> Iterator[None]:
+    """Leave the URL for the commands of this folder while this lasts."""
+    file = settings.data_dir / URL_FILE
+    file.write_text(f"{url}\n", "utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def read_admin_key(settings: Settings) -> str | None:

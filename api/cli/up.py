@@ -3,7 +3,12 @@
 import asyncio
 import sys
 
-from api.cli.configuration import admin_key_file, load_settings, uses_embedded_redis
+from api.cli.configuration import (
+    admin_key_file,
+    load_settings,
+    told_where,
+    uses_embedded_redis,
+)
 from api.cli.database import shown_url
 from api.cli.interrupts import INTERRUPTED, Interrupts
 from api.cli.service import Plan, Service, running
@@ -35,7 +40,8 @@ async def serve(settings: Settings, *, workers: int) -> int:
             interrupts.service = service
             await service.ready()
             _announce(settings, service, workers)
-            await service.keep()
+            with told_where(settings, service.url):
+                await service.keep()
     except asyncio.CancelledError:
         if not interrupts.count:
             raise

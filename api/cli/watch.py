@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import aclosing
 from typing import Any
 
+import orjson
+
 from api.cli.client import Client, connect
 from api.cli.errors import FAILED
 from api.cli.events import Event, listen
@@ -41,6 +43,8 @@ async def _watch(client: Client, job_id: str, last_event_id: str | None) -> int:
         if not screen.status:
             # Whoever names the last event of all is told nothing.
             screen.note(await client.call("GET", f"/v1/jobs/{job_id}"))
+        if screen.status == "completed" and last_event_id is None:
+            screen.show_answer(answer_in(await client.call("GET", f"/v1/jobs/{job_id}/result")))
     return 0 if screen.status == "completed" else FAILED
 
 
@@ -51,6 +55,7 @@ class Screen:
         self.status = ""
         self._shown = ""
         self._in_line = False
+        self._spoke = False
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -71,8 +76,14 @@ class Screen:
             self._line(f"{job['id']} is {text}")
         self._shown = text
 
+    def show_answer(self, text: str) -> None:
+        """Show the whole answer, where nothing of it was streamed."""
+        if text and not self._spoke:
+            self._print(text if text.endswith("\n") else f"{text}\n")
+
     def _print(self, text: str) -> None:
         if text:
+            self._spoke = True
             sys.stdout.write(_STEERING.sub(" ", text))
             sys.stdout.flush()
             self._in_line = not text.endswith("\n")
@@ -89,3 +100,11 @@ def said(delta: dict[str, Any]) -> Iterator[str]:
         for choice in chunk.get("choices") or ():
             if choice.get("index", 0) == 0:
                 yield (choice.get("delta") or {}).get("content") or ""
+
+
+def answer_in(result: dict[str, Any]) -> str:
+    """Return what a person wants to read of a result: the text, or a document's data."""
+    if result.get("object") == "document.result":
+        return orjson.dumps(result["data"], option=orjson.OPT_INDENT_2).decode()
+    choices = result.get("choices") or [{}]
+    return (choices[0].get("message") or {}).get("content") or ""

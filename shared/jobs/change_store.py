@@ -10,10 +10,10 @@ from shared.database import fetch, now_ms
 from shared.events import store as event_store
 from shared.jobs.changes import Change, change_of
 from shared.jobs.model import Job, JobRequest, JobResult
-from shared.jobs.transitions import FINAL, JobState, Reason, may_follow, sources
+from shared.jobs.transitions import CANCELLED, FINAL, JobState, Reason, may_follow, sources
 from shared.webhooks import fanout_store
 
-_CANCELLED = {"code": "cancelled", "message": "The job was cancelled by its owner."}
+_CANCELLED = {"code": "cancelled", "message": CANCELLED}
 
 
 _CHANGED = (

@@ -48,6 +48,12 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
 
 
+CANCELLED = (
+    "The job was cancelled: its owner asked for it, or the caller who waited for it went away."
+)
+"""What its error says then."""
+
+
 class Priority(StrEnum):
     """How a client ranks a job."""
 

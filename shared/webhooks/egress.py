@@ -31,6 +31,11 @@ KEEPALIVE_S = 5.0
 READ_AHEAD_BYTES = 16 * 1024
 MOST_HEADERS = 100
 
+RESERVED = frozenset(
+    {"localhost", "local", "internal", "invalid", "test", "home", "lan", "corp", "onion", "arpa"}
+)
+"""Top-level names that lead nowhere in public."""
+
 AddressInfo = tuple[Any, Any, int, str, Any]
 Lookup = Callable[..., Iterable[AddressInfo]]
 
@@ -77,7 +82,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
 
 def _is_disguised(host: str) -> bool:
     host = host.rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
+    if host.rpartition(".")[2] in RESERVED:
         return True
     # `0x7f000001` looks like a name, and the system's resolver takes it for an address.
     with contextlib.suppress(OSError):

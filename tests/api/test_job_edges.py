@@ -148,3 +148,28 @@ async def test_a_mistake_is_told_in_the_words_of_json(
 
     assert words in answer["detail"]
     assert len(answer["errors"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"n": 10**9}, "less than or equal to 128"),
+        ({"n": 0}, "greater than or equal to 1"),
+        ({"n": "3"}, "valid integer"),
+        ({"stream": "yes"}, "valid boolean"),
+        ({"stream": 1}, "valid boolean"),
+        ({"stream_options": "usage"}, "must be an object"),
+    ],
+)
+async def test_what_decides_over_a_worker_is_checked(
+    api: Api, wrong: dict[str, Any], words: str
+) -> None:
+    body = {"model": "sandbox/echo", "messages": [{"role": "user", "content": "hi"}], **wrong}
+
+    answer = await api.client.post(
+        "/v1/jobs", json={"endpoint": "/v1/chat/completions", "body": body}
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == f"body.{next(iter(wrong))}"
+    assert words in answer.json()["detail"]

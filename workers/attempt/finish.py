@@ -8,7 +8,7 @@ import structlog
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import AttemptEnd, ClaimEnd, Result
 from shared.jobs.draft import OnUnknown
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import CANCELLED, JobState, Reason
 from shared.providers.errors import ProviderError
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.prepare import Unworkable
@@ -68,7 +68,7 @@ def after_failure(hold: Hold, error: ProviderError, decision: Decision) -> Claim
 def stopped(hold: Hold) -> ClaimEnd | None:
     """End a call that we closed: cancelled by its owner, or interrupted by our shutdown."""
     if hold.stop is Stop.CANCELLED:
-        error = _error("cancelled", "The job was cancelled by its owner.")
+        error = _error("cancelled", CANCELLED)
         return _end(hold, JobState.CANCELLED, Reason.CANCELLED, error=error)
     if hold.stop is Stop.LOST:
         return _end(hold, JobState.QUEUED) if hold.calls else None

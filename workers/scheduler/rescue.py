@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from shared.jobs.changes import Change
 from shared.jobs.draft import OnUnknown
 from shared.jobs.timer_store import Verdict
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import CANCELLED, JobState, Reason
 
 
 def verdict(row: Mapping[str, Any], *, quarantine_after: int) -> Verdict:
@@ -19,8 +19,7 @@ def verdict(row: Mapping[str, Any], *, quarantine_after: int) -> Verdict:
     goes back to the queue.
     """
     if row["cancel_requested"]:
-        message = "The job was cancelled by its owner."
-        return _end(row, JobState.CANCELLED, Reason.CANCELLED, "cancelled", message)
+        return _end(row, JobState.CANCELLED, Reason.CANCELLED, "cancelled", CANCELLED)
     if row["crashes"] + 1 >= quarantine_after:
         message = (
             f"The job was in the hands of {quarantine_after} workers when they died; it is not tried"

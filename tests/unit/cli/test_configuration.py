@@ -8,6 +8,8 @@ from api.cli.configuration import (
     load_settings,
     read_admin_key,
     read_catalog,
+    service_url,
+    told_where,
     uses_embedded_redis,
 )
 from api.cli.errors import MISUSED, CommandError
@@ -15,7 +17,13 @@ from api.cli.errors import MISUSED, CommandError
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("PENSTOCK_REDIS_URL", "PENSTOCK_ADMIN_KEY", "PENSTOCK_CONFIG"):
+    for name in (
+        "PENSTOCK_REDIS_URL",
+        "PENSTOCK_ADMIN_KEY",
+        "PENSTOCK_CONFIG",
+        "PENSTOCK_HOST",
+        "PENSTOCK_PORT",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PENSTOCK_DATA_DIR", str(tmp_path))
 
@@ -77,3 +85,14 @@ def test_the_key_is_the_setting_or_the_file(
 
     monkeypatch.setenv("PENSTOCK_ADMIN_KEY", "pk_of_the_setting")
     assert read_admin_key(load_settings()) == "pk_of_the_setting"
+
+
+def test_the_commands_of_a_folder_find_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+
+    assert service_url(settings) == "http://127.0.0.1:8000"
+    with told_where(settings, "http://127.0.0.1:18473"):
+        assert service_url(settings) == "http://127.0.0.1:18473"
+        monkeypatch.setenv("PENSTOCK_PORT", "81")
+        assert service_url(load_settings()) == "http://127.0.0.1:81", "what is named wins"
+    assert service_url(settings) == "http://127.0.0.1:8000"
