@@ -90,7 +90,7 @@ class Service:
 
 @asynccontextmanager
 async def running(plan: Plan) -> AsyncIterator[Service]:
-    """Start everything; on leaving, drain and stop it: the API, the workers, the scheduler, Redis.
+    """Start everything; on leaving, drain and stop it: API and workers, the scheduler, Redis.
 
     Raises:
         CommandError: the data folder, the port, Redis, the database or the configuration is not
@@ -190,8 +190,11 @@ def _supervisor(plan: Plan, redis_url: str) -> Supervisor:
     workers = range(1, plan.workers + 1)
     return Supervisor(
         [
-            [child(_api(settings))],
-            [child(_worker(f"worker {number}")) for number in workers],
+            # At the same time: who waits at the API waits for the calls that the workers finish.
+            [
+                child(_api(settings)),
+                *(child(_worker(f"worker {number}")) for number in workers),
+            ],
             [child(_scheduler())],
         ]
     )

@@ -24,9 +24,11 @@ from api.openai.chat_chunks import Chunks, event
 from api.openai.failures import JobFailed, StreamBroken, failure_of
 from api.openai.vigil import Vigil, vigil
 from api.slow_reader import SlowReader, abort
+from shared.database import Row
 from shared.errors import PenstockError
 from shared.events.deltas import MOST_READ, Delta
 from shared.jobs.reader import FullJob
+from shared.jobs.transitions import JobState
 
 KEEP_ALIVE = b": keep-alive\n\n"
 HEAD = {
@@ -121,7 +123,8 @@ class _Follower:
             "model": call.job["model"],
         }
         self._chunks = Chunks(head, include_usage=include_usage)
-        # The claim that is being streamed, and how far.
+        # The claim that is being streamed, and how far; nothing of claims that are over is told.
+        self._floor = _last_claim_over(call.job)
         self._version = 0
         self._number = 0
         self._whole = False
@@ -193,7 +196,7 @@ class _Follower:
         return heard
 
     def _pieces(self, deltas: Iterable[Delta]) -> list[bytes]:
-        deltas = list(deltas)
+        deltas = [each for each in deltas if each.version > self._floor]
         newest = max((each.version for each in deltas), default=0)
         if newest > self._version:
             if self._version:
@@ -245,3 +248,9 @@ def _within(tempo: Tempo, read_timeout_s: float | None) -> Tempo:
         return tempo
     most = read_timeout_s / 2
     return Tempo(min(tempo.head_s, most), min(tempo.ping_s, most), tempo.send_s)
+
+
+def _last_claim_over(job: Row) -> int:
+    """Return the number up to which the job's claims are over."""
+    version = int(job["version"])
+    return version - 1 if job["state"] == JobState.RUNNING else version

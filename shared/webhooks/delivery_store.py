@@ -112,9 +112,10 @@ async def release(db: AsyncConnection, claims: Sequence[Claim], *, owner: str) -
     await db.execute(_RELEASE, rows)
 
 
-async def due_targets(db: AsyncConnection, *, limit: int) -> list[str]:
-    """Return targets for which something is due that nobody holds."""
-    return [row.target for row in await db.execute(_DUE_TARGETS, {"most": limit})]
+async def due_targets(db: AsyncConnection, *, limit: int, behind: str = "") -> list[str]:
+    """Return targets for which something is due that nobody holds, in order of name."""
+    found = await db.execute(_DUE_TARGETS, {"most": limit, "behind": behind})
+    return [row.target for row in found]
 
 
 async def forget_rests(db: AsyncConnection) -> None:
@@ -275,7 +276,8 @@ def _all_due_targets() -> Select[Any]:
     # From target to target along the index, however many deliveries wait for one of them.
     target = col(WebhookDelivery.target)
     first = func.min(target).label("target")
-    waiting = select(first).where(PENDING).cte("waiting", recursive=True)
+    onward = target > bindparam("behind", type_=String)
+    waiting = select(first).where(PENDING, onward).cte("waiting", recursive=True)
     next_one = select(func.min(target)).where(PENDING, target > waiting.c.target).scalar_subquery()
     waiting = waiting.union_all(select(next_one).where(waiting.c.target.is_not(None)))
     here = target == waiting.c.target

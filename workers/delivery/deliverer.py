@@ -16,8 +16,6 @@ from workers.resources import WorkerResources
 
 log = structlog.get_logger()
 
-MOST_WAITING = 2000
-"""Targets that may wait here for their turn; more stay in the broker."""
 CONNECTIONS = 512
 LETTING_GO_S = 2.0
 
@@ -39,7 +37,7 @@ class Deliverer:
     @property
     def has_room(self) -> bool:
         """Tell whether more targets may be named."""
-        return not self._draining and self._lanes.waiting < MOST_WAITING
+        return not self._draining and self._lanes.has_room
 
     async def take(self, targets: Sequence[str]) -> None:
         """Look for what is due to these targets; where somebody is at it, once more after that."""

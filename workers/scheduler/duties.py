@@ -42,6 +42,7 @@ class Desk:
         self._settings = resources.settings
         self._limiter = limiter
         self._metrics = metrics
+        self._named_last = ""
 
     async def wake_due(self) -> None:
         """Wake what is due; of a lane that was full, no more than it will soon admit."""
@@ -112,7 +113,11 @@ class Desk:
         if await self._resources.enqueuer.waiting(QueueName.WEBHOOKS) > DRY_MESSAGES:
             return
         async with self._resources.database.reading() as db:
-            targets = await delivery_store.due_targets(db, limit=MOST_TARGETS)
+            targets = await delivery_store.due_targets(
+                db, limit=MOST_TARGETS, behind=self._named_last
+            )
+        # On from there the next time, so that those at the end of the alphabet have their turn too.
+        self._named_last = targets[-1] if len(targets) == MOST_TARGETS else ""
         if not targets:
             return
         # No promise is stored: what is not delivered is named again in a moment.

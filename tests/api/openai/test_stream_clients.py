@@ -77,3 +77,23 @@ async def test_a_server_that_is_stopped_says_so(app: WholeApp, ask: Ask, hand: H
 
     assert text_of(raw) == "half whole", "a call that ends soon is let end"
     assert events(raw)[-1] == "[DONE]"
+
+
+async def test_one_who_repeats_a_call_is_told_nothing_of_a_claim_that_is_over(
+    ask: Ask, hand: Hand
+) -> None:
+    first = ask(Idempotency_Key="one")
+    job = await hand.claim()
+    await hand.say(job, 1, chunk(), chunk("Half an ans"))
+    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0)
+    assert "stream_broken" in (await first.rest()).decode()
+
+    late = ask(Idempotency_Key="one")
+    again = await hand.claim(job.id)
+    await hand.say(again, 1, chunk(), chunk("Whole answer"), chunk(finish="stop"), last=True)
+    await hand.end(again, answer=completion("Whole answer"))
+
+    raw = await late.rest()
+
+    assert text_of(raw) == "Whole answer"
+    assert events(raw)[-1] == "[DONE]"

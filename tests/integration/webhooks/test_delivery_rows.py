@@ -31,9 +31,9 @@ async def ask(
         return await delivery_store.claim(db, asks, owner=owner, lease_ms=lease_ms, box=BOX)
 
 
-async def due(database: Database, *, limit: int = 100) -> list[str]:
+async def due(database: Database, *, limit: int = 100, behind: str = "") -> list[str]:
     async with database.reading() as db:
-        return await delivery_store.due_targets(db, limit=limit)
+        return await delivery_store.due_targets(db, limit=limit, behind=behind)
 
 
 def ids(claims: Sequence[Claim]) -> list[str]:
@@ -242,3 +242,15 @@ async def test_two_deliverers_never_hold_the_same(database: Database, rows: Rows
     # On PostgreSQL what another has locked is passed over, and may be left for later.
     taken += ids(await claim(database, endpoint))
     assert sorted(taken) == names
+
+
+async def test_who_is_due_is_named_page_by_page(database: Database, rows: Rows) -> None:
+    endpoints = sorted([await rows.endpoint(URL) for _ in range(5)])
+    for endpoint in endpoints:
+        await rows.delivery(URL, endpoint)
+
+    first = await due(database, limit=2)
+    second = await due(database, limit=2, behind=first[-1])
+    third = await due(database, limit=2, behind=second[-1])
+
+    assert [*first, *second, *third] == endpoints

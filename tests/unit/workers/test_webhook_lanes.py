@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from workers.delivery.lanes import REMEMBERED, Lane, Lanes, Paces
+from workers.delivery.lanes import MOST_WAITING, REMEMBERED, Lane, Lanes, Paces
 from workers.delivery.turn import batch_size
 
 
@@ -47,7 +47,9 @@ def test_what_is_known_of_targets_is_bounded() -> None:
 
 
 def test_a_lane_gives_turns_in_order_and_no_more_than_it_has() -> None:
-    lane = Lane(2, asyncio.Semaphore(1), waiting=dict.fromkeys("abc"))
+    lane = Lane(2, asyncio.Semaphore(1))
+    for target in "abc":
+        lane.add(target)
 
     assert [lane.next() for _ in range(3)] == ["a", "b", None]
     lane.running -= 1
@@ -63,6 +65,35 @@ def test_strangers_and_slow_ones_hold_no_place_of_the_quick() -> None:
     for target in ("quick", "slow", "stranger", "quick", "stranger"):
         lanes.line_up(target)
 
-    assert list(lanes.quick.waiting) == ["quick"]
-    assert list(lanes.slow.waiting) == ["slow", "stranger"]
-    assert lanes.waiting == 3
+    assert lanes.quick.waiting == {"quick"}
+    assert lanes.slow.waiting == {"slow", "stranger"}
+
+
+def test_a_thousand_hosts_of_one_tenant_are_one_line() -> None:
+    lane = Lane(100, asyncio.Semaphore(1))
+    for number in range(1000):
+        lane.add(f"ten_1:host-{number}.example")
+    lane.add("ten_2:good.example")
+    lane.add("whe_good")
+
+    first = [lane.next() for _ in range(4)]
+
+    assert first == [
+        "ten_1:host-0.example",
+        "ten_2:good.example",
+        "whe_good",
+        "ten_1:host-1.example",
+    ]
+
+
+def test_receivers_that_hang_close_the_gate_for_nobody_who_answers() -> None:
+    lanes = Lanes()
+    lanes.paces.note("quick", 0.1)
+    for number in range(2 * MOST_WAITING):
+        lanes.line_up(f"hangs-{number}")
+
+    lanes.line_up("quick")
+
+    assert len(lanes.slow.waiting) == MOST_WAITING
+    assert lanes.has_room
+    assert lanes.quick.next() == "quick"
