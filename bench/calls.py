@@ -1,4 +1,4 @@
-"""The client of *now*: the same chat request again and again, so many at a time, and how long each took.
+"""The client of *now* and *stream*: the same chat request again and again, so many at a time.
 
 `python -m bench.calls --port 8000 --key pk_… --at-once 64 --count 4000` prints one line of JSON.
 A process of its own, so that what it costs is not counted as anybody's who answers.
@@ -16,16 +16,20 @@ import uvloop
 
 from bench import prompts
 from bench.upstream import allow_many_files
-from bench.wire import Client
+from bench.upstream_stream import CHUNKS
+from bench.wire import Client, StreamClient
 
 PATH = "/v1/chat/completions"
 
 
 @dataclass(slots=True)
 class Taken:
-    """How long each answered call took, in milliseconds."""
+    """What was answered: how long each call took in milliseconds, and how many chunks came."""
 
     times_ms: list[float] = field(default_factory=list)
+    first_ms: list[float] = field(default_factory=list)
+    chunks: int = 0
+    events: int = 0
 
 
 async def call(client: Client, bodies: Iterator[bytes], taken: Taken, *, until: float) -> None:
@@ -45,36 +49,66 @@ async def call(client: Client, bodies: Iterator[bytes], taken: Taken, *, until: 
             return
 
 
+async def stream(
+    client: StreamClient, bodies: Iterator[bytes], taken: Taken, *, until: float
+) -> None:
+    """Stream one answer after another until the bodies or the time are used up.
+
+    Raises:
+        RuntimeError: a stream was not whole.
+    """
+    for body in bodies:
+        began = time.perf_counter()
+        streamed = await client.post(PATH, body)
+        ended = time.perf_counter()
+        # All chunks but the one with the role and the one with the reason to stop have a text.
+        if streamed.status != 200 or streamed.texts != CHUNKS - 2:
+            raise RuntimeError(f"a stream of {streamed.texts} texts: {streamed.body[:2000]!r}")
+        taken.times_ms.append(1000 * (ended - began))
+        taken.first_ms.append(1000 * (streamed.first_at - began))
+        taken.chunks += CHUNKS
+        taken.events += streamed.events
+        if ended > until:
+            return
+
+
 async def _run(options: argparse.Namespace) -> dict[str, float]:
     # The bodies are made beforehand: their cost is nobody's.
-    bodies = iter(list(prompts.chats(options.count, model=options.model)))
-    client = Client(options.port, key=options.key, size=options.at_once)
+    bodies = iter([*prompts.chats(options.count, model=options.model, stream=options.stream)])
     taken = Taken()
+    client = Client(options.port, key=options.key, size=options.at_once)
     began = time.perf_counter()
+    until = began + options.seconds
     async with asyncio.TaskGroup() as group:
         for _ in range(options.at_once):
-            group.create_task(call(client, bodies, taken, until=began + options.seconds))
+            if options.stream:
+                streams = StreamClient(options.port, key=options.key)
+                group.create_task(stream(streams, bodies, taken, until=until))
+            else:
+                group.create_task(call(client, bodies, taken, until=until))
     seconds = time.perf_counter() - began
     client.close()
-    cuts = statistics.quantiles(taken.times_ms, n=100, method="inclusive")
-    return {
-        "done": len(taken.times_ms),
-        "seconds": seconds,
-        "p50_ms": cuts[49],
-        "p99_ms": cuts[98],
-        "client_cpu_s": time.process_time(),
-    }
+    said: dict[str, float] = {"done": len(taken.times_ms), "seconds": seconds}
+    said |= _percentiles("", taken.times_ms)
+    said |= {"chunks": taken.chunks, "events": taken.events}
+    return said | (_percentiles("first_", taken.first_ms) if options.stream else {})
+
+
+def _percentiles(name: str, values: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return {f"{name}p50_ms": cuts[49], f"{name}p99_ms": cuts[98]}
 
 
 def main() -> None:
     """Run the client as a process of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--key", default="")
+    parser.add_argument("--key", default="sk-bench")
     parser.add_argument("--model", default="bench")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--at-once", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=60.0, help="begin no call after this")
+    parser.add_argument("--stream", action="store_true")
     allow_many_files()
     print(orjson.dumps(uvloop.run(_run(parser.parse_args()))).decode())
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from bench import in_flight, jobs, long_poll, rescue, submit
+from bench import in_flight, jobs, long_poll, rescue, returns, submit
 from bench.in_flight import Flight
 from bench.jobs import Contender
 from bench.report import Row, Section
@@ -151,4 +151,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "submit": measure_submit,
     "long_poll": measure_long_poll,
     "rescue": measure_rescue,
+    "now": lambda upstream, _options: returns.measure_now(upstream),
+    "stream": lambda upstream, _options: returns.measure_stream(upstream),
+    "home": lambda upstream, _options: returns.measure_home(upstream),
 }

@@ -68,13 +68,18 @@ class Child:
 
 
 def python(
-    name: str, arguments: Sequence[str], *, logs: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    arguments: Sequence[str],
+    *,
+    logs: Path,
+    environment: Mapping[str, str] | None = None,
+    interpreter: str = sys.executable,
 ) -> Child:
     """Start Python with these arguments from the root of the repository."""
     log = logs / f"{name}.log"
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [interpreter, *arguments],
             cwd=ROOT,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
@@ -151,8 +156,17 @@ def cpu_seconds(pid: int) -> float:
 
 def peak_mb(pid: int) -> float:
     """Return the peak of resident memory; 0 when the process is gone."""
+    return _memory_mb(pid, "VmHWM:")
+
+
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of now; 0 when the process is gone."""
+    return _memory_mb(pid, "VmRSS:")
+
+
+def _memory_mb(pid: int, name: str) -> float:
     try:
         lines = (PROC / str(pid) / "status").read_text().splitlines()
     except OSError:
         return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), 0.0)

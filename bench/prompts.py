@@ -32,10 +32,11 @@ def chat(number: int, *, model: str) -> dict[str, Any]:
     }
 
 
-def chats(count: int, *, model: str) -> Iterator[bytes]:
+def chats(count: int, *, model: str, stream: bool = False) -> Iterator[bytes]:
     """Yield that many chat requests as JSON."""
     for number in range(count):
-        yield orjson.dumps(chat(number, model=model))
+        asked = chat(number, model=model)
+        yield orjson.dumps({**asked, "stream": True} if stream else asked)
 
 
 def submits(count: int, *, model: str) -> Iterator[bytes]:

@@ -86,9 +86,9 @@ def running(
     """
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
         folder = Path(name)
-        with embedded_redis.start(folder / "redis", port=_free_port()) as redis:
+        with embedded_redis.start(folder / "redis", port=free_port()) as redis:
             service = Service(
-                port=_free_port(),
+                port=free_port(),
                 key=f"pk_{secrets.token_urlsafe(32)}",
                 folder=folder,
                 redis_pid=redis.process.pid,
@@ -160,7 +160,8 @@ def _stop_all(service: Service) -> None:
         child.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

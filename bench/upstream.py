@@ -1,24 +1,30 @@
 """The upstream that everything is measured against: a chat endpoint that costs next to nothing.
 
 `python -m bench.upstream --delay-ms 1000` prints its port and answers until it is terminated.
-`GET /stats` tells what it saw; `POST /reset?delay_ms=…` begins a new count.
+`GET /stats` tells what it saw; `POST /reset?delay_ms=…&pause_ms=…` begins a new count: `delay_ms` is
+the time to an answer, `pause_ms` the time between the chunks of a stream.
 """
 
 import argparse
 import asyncio
 import contextlib
+import re
 import resource
 from asyncio import Transport
 from collections import deque
 from dataclasses import asdict, dataclass
 from time import time
 from typing import cast
+from urllib.parse import parse_qs
 
 import orjson
 import uvloop
 from typing_extensions import override
 
+from bench.upstream_stream import stream
+
 BACKLOG = 8192
+STREAMS = re.compile(rb'"stream"\s*:\s*true')
 OPEN_FILES = 65_536
 TEXT = (
     "The invoice of Northwind Traders is dated 2026-03-14, is due within thirty days, and asks for"
@@ -48,6 +54,7 @@ class Stats:
     """What was seen since the last reset; times are seconds since the epoch, 0 before the first."""
 
     delay_s: float
+    pause_s: float = 0.0
     calls: int = 0
     answered: int = 0
     in_flight: int = 0
@@ -63,9 +70,9 @@ class Upstream:
     def __init__(self, delay_s: float) -> None:
         self.stats = Stats(delay_s)
 
-    def reset(self, delay_s: float) -> None:
+    def reset(self, delay_s: float, pause_s: float) -> None:
         """Begin a new count."""
-        self.stats = Stats(delay_s)
+        self.stats = Stats(delay_s, pause_s)
 
 
 class _Connection(asyncio.Protocol):
@@ -76,6 +83,7 @@ class _Connection(asyncio.Protocol):
         self._transport: Transport | None = None
         self._buffer = b""
         self._timers: deque[asyncio.TimerHandle] = deque()
+        self._streaming: asyncio.Task[None] | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,22 +104,25 @@ class _Connection(asyncio.Protocol):
             whole = end + 4 + _content_length(head)
             if len(buffer) < whole:
                 break
-            buffer = buffer[whole:]
-            self._handle(head)
+            body, buffer = buffer[end + 4 : whole], buffer[whole:]
+            self._handle(head, body)
         self._buffer = buffer
 
-    def _handle(self, head: bytes) -> None:
+    def _handle(self, head: bytes, body: bytes) -> None:
         if b"/chat/completions " in head[:80]:
-            self._call()
+            self._call(body)
         elif head.startswith(b"GET /stats "):
             self._reply(orjson.dumps(asdict(self._upstream.stats)))
         elif head.startswith(b"POST /reset?delay_ms="):
-            self._upstream.reset(int(head.split(b"=", 1)[1].split(b" ", 1)[0]) / 1000)
+            asked = parse_qs(head.split(b" ", 2)[1].partition(b"?")[2])
+            self._upstream.reset(
+                *(int(asked[name][0]) / 1000 for name in (b"delay_ms", b"pause_ms"))
+            )
             self._reply(b"{}")
         else:
             self._reply(b'{"error":{"message":"no such path"}}', b"404 Not Found")
 
-    def _call(self) -> None:
+    def _call(self, body: bytes) -> None:
         stats = self._upstream.stats
         now = time()
         stats.calls += 1
@@ -121,19 +132,23 @@ class _Connection(asyncio.Protocol):
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         if stats.delay_s:
             loop = asyncio.get_running_loop()
-            self._timers.append(loop.call_later(stats.delay_s, self._answer_next, stats))
+            self._timers.append(loop.call_later(stats.delay_s, self._answer_next, stats, body))
         else:
-            self._answer(stats)
+            self._answer(stats, body)
 
-    def _answer_next(self, stats: Stats) -> None:
+    def _answer_next(self, stats: Stats, body: bytes) -> None:
         self._timers.popleft()
-        self._answer(stats)
+        self._answer(stats, body)
 
-    def _answer(self, stats: Stats) -> None:
+    def _answer(self, stats: Stats, body: bytes) -> None:
         stats.in_flight -= 1
         stats.answered += 1
         stats.last_answer_at = time()
-        self._reply(ANSWER)
+        if self._transport is not None and STREAMS.search(body):
+            usage = b'"include_usage"' in body
+            self._streaming = stream(self._transport, usage=usage, pause_s=stats.pause_s)
+        else:
+            self._reply(ANSWER)
 
     def _reply(self, body: bytes, status: bytes = b"200 OK") -> None:
         if self._transport is not None:

@@ -27,9 +27,9 @@ class Upstream:
         """Return what it saw since the last reset."""
         return self._ask("/stats")
 
-    def reset(self, *, delay_ms: int) -> None:
-        """Begin a new count, with another latency."""
-        self._ask(f"/reset?delay_ms={delay_ms}", method="POST")
+    def reset(self, *, delay_ms: int, pause_ms: int = 0) -> None:
+        """Begin a new count, with another latency, and another pause between chunks."""
+        self._ask(f"/reset?delay_ms={delay_ms}&pause_ms={pause_ms}", method="POST")
 
     def _ask(self, path: str, *, method: str = "GET") -> dict[str, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)

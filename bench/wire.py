@@ -4,10 +4,14 @@ import asyncio
 from asyncio import Transport
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, cast
 
 import orjson
 from typing_extensions import override
+
+from bench.upstream_stream import FIRST, TEXT
 
 
 class _Connection(asyncio.Protocol):
@@ -55,12 +59,86 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
+@dataclass(slots=True)
+class Streamed:
+    """A streamed answer; `first_at` is when its first text came, by `time.perf_counter`.
+
+    `texts` counts the upstream's pieces of text in it, `events` those that they came in.
+    """
+
+    status: int = 0
+    texts: int = 0
+    events: int = 0
+    first_at: float = 0.0
+    body: bytes = b""
+
+
+class _Streaming(asyncio.Protocol):
+    """One keep-alive connection, one stream at a time; it ends with its last HTTP chunk."""
+
+    def __init__(self) -> None:
+        self._transport: Transport | None = None
+        self._parts: list[bytes] = []
+        self._streamed = Streamed()
+        self._answer: asyncio.Future[Streamed] | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("Transport", transport)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionError("closed before the end"))
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._parts.append(data)
+        if not self._streamed.first_at and FIRST in data:
+            self._streamed.first_at = perf_counter()
+        if not data.endswith(b"0\r\n\r\n") or self._answer is None:
+            return
+        body = b"".join(self._parts)
+        if not body.endswith(b"\r\n0\r\n\r\n"):
+            return
+        streamed = self._streamed
+        streamed.status, streamed.body = int(body[9:12]), body
+        streamed.texts, streamed.events = body.count(TEXT), body.count(b"data: {")
+        self._answer.set_result(streamed)
+
+    async def send(self, request: bytes) -> Streamed:
+        """Send a whole request; return what was streamed."""
+        if self._transport is None:
+            raise ConnectionError("not connected")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._parts, self._streamed = [], Streamed()
+        self._transport.write(request)
+        return await self._answer
+
+
+class StreamClient:
+    """One connection to a server on loopback that streams its answers."""
+
+    def __init__(self, port: int, *, key: str = "") -> None:
+        self._port = port
+        self._head = _head(port, key)
+        self._connection: _Streaming | None = None
+
+    async def post(self, path: str, body: bytes) -> Streamed:
+        """POST JSON bytes; return the streamed answer once it is whole."""
+        if self._connection is None:
+            loop = asyncio.get_running_loop()
+            made = await loop.create_connection(_Streaming, "127.0.0.1", self._port)
+            self._connection = made[1]
+        return await self._connection.send(_post(path, self._head, body))
+
+
 class Client:
     """A pool of up to `size` connections to one server on loopback."""
 
     def __init__(self, port: int, *, key: str = "", size: int) -> None:
         self._port = port
-        self._head = b"host: 127.0.0.1:%d\r\nauthorization: Bearer %b\r\n" % (port, key.encode())
+        self._head = _head(port, key)
         self._places = asyncio.Semaphore(size)
         self._idle: list[_Connection] = []
 
@@ -70,10 +148,7 @@ class Client:
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """POST JSON bytes; return status and body."""
-        return await self._send(
-            b"POST %b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-            % (path.encode(), self._head, len(body), body)
-        )
+        return await self._send(_post(path, self._head, body))
 
     async def json(self, path: str, value: object = None) -> Any:
         """GET a path, or POST a value to it; return the decoded answer.
@@ -111,3 +186,14 @@ class Client:
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(_Connection, "127.0.0.1", self._port)
         return connection
+
+
+def _head(port: int, key: str) -> bytes:
+    return b"host: 127.0.0.1:%d\r\nauthorization: Bearer %b\r\n" % (port, key.encode())
+
+
+def _post(path: str, head: bytes, body: bytes) -> bytes:
+    return (
+        b"POST %b HTTP/1.1\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
+        % (path.encode(), head, len(body), body)
+    )
