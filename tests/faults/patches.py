@@ -17,10 +17,10 @@ from workers.attempt.deltas import JobDeltas
 
 BLOCKED_S = 60
 HOSTS = {
-    "inside.test": ("127.0.0.1",),
-    "two-faced.test": ("93.184.215.14", "127.0.0.1"),
-    "mapped.test": ("::ffff:127.0.0.1",),
-    "translated.test": ("64:ff9b::7f00:1",),
+    "inside.example.org": ("127.0.0.1",),
+    "two-faced.example.org": ("93.184.215.14", "127.0.0.1"),
+    "mapped.example.org": ("::ffff:127.0.0.1",),
+    "translated.example.org": ("64:ff9b::7f00:1",),
 }
 """Where names lead to: to an address that nothing must ever be sent to, somehow."""
 

@@ -24,10 +24,10 @@ URLS = (
     "https://[::1]:{port}/",
     "https://[::ffff:127.0.0.1]:{port}/",
     "https://[64:ff9b::7f00:1]:{port}/",
-    "https://inside.test:{port}/",
-    "https://two-faced.test:{port}/",
-    "https://mapped.test:{port}/",
-    "https://translated.test:{port}/",
+    "https://inside.example.org:{port}/",
+    "https://two-faced.example.org:{port}/",
+    "https://mapped.example.org:{port}/",
+    "https://translated.example.org:{port}/",
 )
 """All of them lead inside, in one way or another."""
 
@@ -88,7 +88,7 @@ def test_no_connection_is_opened_inside(service: Service, inside: Listener) -> N
 def test_they_do_lead_inside(service: Service, inside: Listener) -> None:
     """Where private addresses are allowed, the same names arrive: the listener does count."""
     _restart_worker(service, inside)
-    for name in ("127.0.0.1", "inside.test"):
+    for name in ("127.0.0.1", "inside.example.org"):
         url = f"https://{name}:{inside.port}/"
         service.client.submit(webhook={"url": url})
         until(lambda: inside.connects, f"{name} leads inside")
