@@ -59,6 +59,7 @@ class Runner:
             durable=False,
         )
         self._background: list[asyncio.Task[None]] = []
+        self._over = False
         self.draining = False
 
     @property
@@ -111,7 +112,11 @@ class Runner:
         await self._until_idle(max(0.0, grace_s - EXIT_RESERVE_S))
         self.stop(list(self._holds), Stop.DRAIN)
         await self._until_idle(EXIT_RESERVE_S)
-        await self._claims.close()
+        # What is claimed from here on begins nothing: its lease runs out, and no call was made.
+        self._over = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_RESERVE_S):
+                await self._claims.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -137,7 +142,7 @@ class Runner:
             self._changed.set()
         self._resources.metrics.claimed(jobs, asked=len(ids))
         failpoint("after_claim")
-        return [self._start(job) for job in jobs]
+        return [] if self._over else [self._start(job) for job in jobs]
 
     async def _claim(self, ids: Sequence[str], most_crashes: int | None) -> list[ClaimedJob]:
         while not self.draining:

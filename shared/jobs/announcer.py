@@ -127,6 +127,13 @@ def _listed(events: object) -> list[object]:
     return events if isinstance(events, list) else []
 
 
+def _host_of(url: str) -> str:
+    # However it is spelled, it is one receiver.
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme.lower() == "https" else 80)
+    return f"{(parts.hostname or '').rstrip('.')}:{port}"
+
+
 def _delivery_row(change: Change, to: dict[str, Any], job: Row, at: int) -> dict[str, Any]:
     body = envelope(change.type, change.event_id, at, event_data(job))
     return {
@@ -134,7 +141,7 @@ def _delivery_row(change: Change, to: dict[str, Any], job: Row, at: int) -> dict
         "tenant_id": change.tenant_id,
         "endpoint_id": to["id"],
         # A job's own URL is isolated by its host: one tenant's slow receiver delays no other's.
-        "target": to["id"] or f"{change.tenant_id}:{urlsplit(to['url']).netloc}",
+        "target": to["id"] or f"{change.tenant_id}:{_host_of(to['url'])}",
         "url": to["url"],
         "event_id": change.event_id,
         "event_type": change.type,

@@ -158,14 +158,15 @@ def _with_secrets(
     kept = []
     for each in claims:
         if each.endpoint_id is None:
-            row, failing = secrets[each.tenant_id], False
+            row, url, failing = secrets[each.tenant_id], each.url, False
         elif _is_deaf(each, endpoints):
             continue
         else:
             row = endpoints[each.endpoint_id]
-            failing = row["failures"] > 0
+            # The present one: it may have moved while the event was being written.
+            url, failing = row["url"], row["failures"] > 0
         sealed = tuple(x for x in (row["secret"], row["old_secret"]) if x is not None)
-        kept.append(replace(each, secrets=sealed, failing=failing))
+        kept.append(replace(each, secrets=sealed, url=url, failing=failing))
     return Won(kept, len(claims) - len(kept))
 
 
@@ -244,6 +245,7 @@ def _old_secret(table: type[WebhookEndpoint | WebhookSecret]) -> ColumnElement[A
 
 _ENDPOINTS = select(
     col(WebhookEndpoint.id),
+    col(WebhookEndpoint.url),
     col(WebhookEndpoint.failures),
     col(WebhookEndpoint.secret),
     _old_secret(WebhookEndpoint),

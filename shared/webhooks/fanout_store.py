@@ -41,11 +41,14 @@ async def add_skipped(db: AsyncConnection, deliveries: Sequence[Mapping[str, Any
 
 
 async def forget(db: AsyncConnection, job_ids: Iterable[str]) -> None:
-    """Remove every delivery of these jobs, whatever became of it, with its tries."""
-    of_jobs = col(WebhookDelivery.job_id).in_(list(job_ids))
-    theirs = select(col(WebhookDelivery.id)).where(of_jobs)
+    """Remove the deliveries of these jobs that are over, with their tries; others are still due."""
+    past = (
+        col(WebhookDelivery.job_id).in_(list(job_ids)),
+        col(WebhookDelivery.state) != "pending",
+    )
+    theirs = select(col(WebhookDelivery.id)).where(*past)
     await db.execute(delete(WebhookTry).where(col(WebhookTry.delivery_id).in_(theirs)))
-    await db.execute(delete(WebhookDelivery).where(of_jobs))
+    await db.execute(delete(WebhookDelivery).where(*past))
 
 
 async def forget_past(db: AsyncConnection, *, older_than_ms: int, limit: int) -> int:

@@ -120,7 +120,7 @@ async def test_a_delivery_is_promised_to_each_who_listens(
     assert {each["state"] for each in found.values()} == {"pending"}
     assert {each["event_id"] for each in found.values()} == {change.event_id}
     own = found[None]
-    assert (own["url"], own["target"]) == (HOOK["url"], "ten_1:a.example")
+    assert (own["url"], own["target"]) == (HOOK["url"], "ten_1:a.example:443")
     body = orjson.loads(own["body"])
     assert (body["id"], body["type"], body["object"]) == (
         change.event_id,
@@ -132,7 +132,7 @@ async def test_a_delivery_is_promised_to_each_who_listens(
     async with database.reading() as db:
         (promise,) = await outbox.overdue(db, older_than_ms=-1000, limit=10)
     assert promise.wakeup.actor is ActorName.DELIVER_WEBHOOKS
-    assert promise.wakeup.kwargs == {"targets": ["ten_1:a.example", "whe_1", "whe_2"]}
+    assert promise.wakeup.kwargs == {"targets": ["ten_1:a.example:443", "whe_1", "whe_2"]}
 
 
 async def test_a_job_s_own_url_hears_only_what_it_asked_for(
