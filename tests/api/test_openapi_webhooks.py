@@ -9,7 +9,8 @@ import pytest
 
 from api import webhook_trial
 from api.openapi_operations import ALL
-from tests.api.test_openapi import JOB, Checked
+from tests.api.documented import Checked
+from tests.api.test_openapi import JOB
 from tests.api.whole_app import WholeApp, whole_app
 
 
