@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from bench import home, now, stream
 from bench.home import Delays, Hooks, Idle
@@ -98,7 +97,7 @@ def measure_home(upstream: Upstream) -> Section:
     idle = home.measure_idle(upstream)
     rows = [row for each in delays for row in _delay_rows(each)]
     rows += [_idle_row(idle), _hooks_row(hooks)]
-    raw: list[dict[str, Any]] = [asdict(each) for each in (*delays, idle, hooks)]
+    raw = [*map(asdict, delays), asdict(idle), asdict(hooks)]
     return Section("home: from the end of a job, its commit included", rows, raw)
 
 
