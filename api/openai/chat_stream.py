@@ -7,7 +7,7 @@ piece: by CPU a short stream costs fifteen times as much with it, a piece of a l
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -30,6 +30,7 @@ from shared.events.deltas import MOST_READ, Delta
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState
 
+GONE_S = 1.0
 KEEP_ALIVE = b": keep-alive\n\n"
 HEAD = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -70,8 +71,10 @@ class ChatStream:
             slow = isinstance(gone, SlowReader)
             log.info("stream.left", slow=slow)
             call.abandon()
-            if slow:
-                abort(receive)
+            if slow and abort(receive):
+                # The server has to notice, or it takes us for one who forgot to answer.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(receive(), GONE_S)
         except PenstockError as error:
             if not isinstance(error, JobFailed):
                 call.abandon()

@@ -1,6 +1,7 @@
 """One try: a POST to a receiver, and what came of it."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -131,8 +132,16 @@ def _explain(error: Exception) -> tuple[TryError, str]:
         return TryError.BLOCKED_ADDRESS, _BLOCKED
     for kind, code, message in _ERRORS:
         if isinstance(error, kind):
-            return code, message or str(error)[:LONGEST_MESSAGE]
+            return code, message or _in_words(error)
     return TryError.INTERNAL, type(error).__name__
+
+
+def _in_words(error: Exception) -> str:
+    cause = getattr(error, "os_error", error)
+    number = getattr(cause, "errno", None)
+    # The library's own words speak of its insides.
+    words = os.strerror(number) if isinstance(number, int) and number > 0 else str(cause)
+    return words[:LONGEST_MESSAGE]
 
 
 def _is_settled(error: Exception) -> bool:

@@ -31,6 +31,7 @@ class Deliverer:
         self._at_once = at_once
         self._lanes = Lanes()
         self._turns: dict[str, asyncio.Task[None]] = {}
+        self._having: dict[str, Turn] = {}
         self._again: set[str] = set()
         self._draining = False
 
@@ -44,6 +45,7 @@ class Deliverer:
         for target in targets:
             if target in self._turns:
                 self._again.add(target)
+                self._having[target].look_again()
             else:
                 self._lanes.line_up(target)
         self._begin_turns()
@@ -67,25 +69,28 @@ class Deliverer:
     def _begin_turns(self) -> None:
         for lane in (self._lanes.quick, self._lanes.slow):
             while not self._draining and (target := lane.next()) is not None:
-                turn = asyncio.create_task(self._give_turn(target, lane), name=f"webhooks {target}")
-                self._turns[target] = turn
+                turn = Turn(
+                    target,
+                    self._desk,
+                    self._lanes.paces,
+                    lane.places,
+                    at_once=self._at_once,
+                    draining=lambda: self._draining,
+                )
+                task = asyncio.create_task(
+                    self._give_turn(target, turn, lane), name=f"webhooks {target}"
+                )
+                self._turns[target], self._having[target] = task, turn
 
-    async def _give_turn(self, target: str, lane: Lane) -> None:
+    async def _give_turn(self, target: str, turn: Turn, lane: Lane) -> None:
         more = False
         try:
-            more = await Turn(
-                target,
-                self._desk,
-                self._lanes.paces,
-                lane.places,
-                at_once=self._at_once,
-                draining=lambda: self._draining,
-            ).run()
+            more = await turn.run()
         except Exception:
             # Its claims run out, and the scheduler names it again.
             log.exception("webhook.turn_crashed", target=target)
         finally:
-            del self._turns[target]
+            del self._turns[target], self._having[target]
             lane.running -= 1
             if more or target in self._again:
                 self._again.discard(target)

@@ -51,6 +51,9 @@ class Turn:
         self._throttled = False
         self._gone = False
         self._held: dict[str, Claim] = {}
+        self._asked = False
+        self._looking: asyncio.Task[None] | None = None
+        self._beside: list[asyncio.Task[None]] = []
 
     async def run(self) -> bool:
         """Take the turn; tell whether there is more to send. What was not sent is let go."""
@@ -65,19 +68,42 @@ class Turn:
                 if following is None:
                     break
                 batch = await following
+            await self._all_beside()
             return (batch.more or bool(batch.queue)) and not self._throttled
         finally:
-            if following is not None:
-                await asyncio.gather(following, return_exceptions=True)
+            others = [each for each in (following, self._looking) if each is not None]
+            await asyncio.gather(*others, *self._beside, return_exceptions=True)
             if self._held:
                 await self._desk.release(list(self._held.values()))
+
+    def look_again(self) -> None:
+        """Hear that more is due: what there is room for goes beside what is on its way."""
+        self._asked = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._asked and not self._stopped:
+            self._asked = False
+            room = self._at_once - len(self._held)
+            if room <= 0:
+                return
+            batch = await self._claim(room)
+            if batch.queue:
+                self._beside.append(asyncio.create_task(self._send(batch)))
+
+    async def _all_beside(self) -> None:
+        if self._looking is not None:
+            await self._looking
+        await asyncio.gather(*self._beside)
 
     @property
     def _stopped(self) -> bool:
         return self._throttled or self._gone or self._draining()
 
-    async def _claim(self) -> _Batch:
-        limit = batch_size(self._paces.latency_s(self._target), self._at_once)
+    async def _claim(self, limit: int | None = None) -> _Batch:
+        if limit is None:
+            limit = batch_size(self._paces.latency_s(self._target), self._at_once)
         begin_by = monotonic() + self._desk.begin_within_s
         won = await self._desk.claim(self._target, limit)
         self._held.update({each.id: each for each in won.claims})

@@ -188,10 +188,10 @@ async def test_a_receiver_that_asks_for_less_is_left_alone(
     assert len(tried) == 2
 
 
-async def test_what_comes_during_a_turn_is_sent_too(
+async def test_what_comes_during_a_turn_is_sent_beside_it_up_to_five_at_once(
     database: Database, rows: Rows, receiver: Receiver
 ) -> None:
-    receiver.script(Answer(delay_s=0.5))
+    receiver.default = Answer(delay_s=1.5)
     endpoint = await rows.endpoint(receiver.url())
     await rows.delivery(receiver.url(), endpoint)
     async with open_deliverer(database) as deliverer:
@@ -199,10 +199,15 @@ async def test_what_comes_during_a_turn_is_sent_too(
         await receiver.wait_for(1)
         await rows.deliveries(3, receiver.url(), endpoint)
         await deliverer.take([endpoint])
-        await receiver.wait_for(4)
+        await deliverer.take([endpoint])
+        await receiver.wait_for(4, within_s=1)
+        await rows.deliveries(4, receiver.url(), endpoint)
+        await deliverer.take([endpoint])
+        await receiver.wait_for(8, within_s=10)
         await deliverer.idle()
 
-    assert await states(rows) == ["delivered"] * 4
+    assert receiver.most_at_once == 5
+    assert await states(rows) == ["delivered"] * 8
 
 
 async def test_a_backlog_is_sent_to_its_end_each_once(
