@@ -192,7 +192,8 @@ async def _extract(
 def _failure(message: str, kind: Kind) -> ExtractionError:
     """Map the library's words to a code; it raises one class for everything that goes wrong."""
     words = message.lower()
-    if "out of memory" in words:
+    # No room for a thread's stack is told as "resource temporarily unavailable".
+    if "out of memory" in words or "failed to spawn" in words:
         raise MemoryError
     if "encrypted" in words or "password" in words:
         return ExtractionError(ErrorCode.ENCRYPTED, "The file is protected by a password.")

@@ -60,7 +60,8 @@ def test_the_demo(tmp_path: Path, place: dict[str, str]) -> None:
     assert "no language model" in done.stdout
     told = f"{len(expected)} of {len(expected)} documents were announced by a webhook"
     assert told in " ".join(done.stdout.split())
-    assert "job.started × 1, job.delta ×" in done.stdout
+    assert "job.delta ×" in done.stdout
+    assert "job.completed × 1" in done.stdout
     assert "no drop of it is lost" in done.stdout
     assert find(place["TMPDIR"]) == []
     assert left_in(place) == []

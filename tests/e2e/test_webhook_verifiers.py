@@ -148,7 +148,7 @@ def test_secrets_that_overlap(verify: Verify, story: Story) -> None:
 @pytest.mark.parametrize(("age_s", "fresh"), [(301, False), (290, True), (-290, True)])
 def test_old_messages(verify: Verify, story: Story, age_s: int, *, fresh: bool) -> None:
     received, secret = story.messages[0], story.secrets[0]
-    at_ms = round(time.time() - age_s) * 1000
+    at_ms = (int(time.time()) - age_s) * 1000
     event_id = received.headers["webhook-id"]
     headers = signed_headers(event_id, received.body, [secret], at_ms=at_ms)
 

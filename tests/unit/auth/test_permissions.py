@@ -5,7 +5,7 @@ import pytest
 from shared.auth.permissions import PERMISSIONS, Permission, Principal, Role
 from shared.errors import Forbidden
 
-READS = {Permission.JOBS_READ, Permission.FILES_READ}
+READS = {Permission.JOBS_READ, Permission.FILES_READ, Permission.WEBHOOKS_READ}
 WRITES = {Permission.JOBS_WRITE, Permission.FILES_WRITE}
 
 
