@@ -36,7 +36,7 @@ class Resources:
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open all of it; nothing here needs the database or Redis to be up."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database_url)
     redis = redis_client.connect(settings.redis_url)
     enqueuer = Enqueuer(settings.redis_url)

@@ -124,7 +124,7 @@ def own_folder(folder: Path) -> Iterator[None]:
     """
     with ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = stack.enter_context((folder / "up.lock").open("ab"))
         except OSError as error:
             message = (
