@@ -9,22 +9,11 @@ from sqlmodel import col
 from shared.database import fetch, now_ms
 from shared.events import store as event_store
 from shared.jobs.changes import Change, change_of
-from shared.jobs.model import Job, JobRequest, JobResult
+from shared.jobs.model import CHANGED, Job, JobRequest, JobResult
 from shared.jobs.transitions import CANCELLED, FINAL, JobState, Reason, may_follow, sources
 from shared.webhooks import fanout_store
 
 _CANCELLED = {"code": "cancelled", "message": CANCELLED}
-
-
-_CHANGED = (
-    col(Job.id),
-    col(Job.tenant_id),
-    col(Job.version),
-    col(Job.state),
-    col(Job.reason),
-    col(Job.not_before),
-    col(Job.webhook),
-)
 
 
 async def cancel(
@@ -58,7 +47,7 @@ async def cancel(
             finished_at=now_ms(),
             version=Job.version + 1,
         )
-        .returning(*_CHANGED)
+        .returning(*CHANGED)
     )
     rows = await fetch(db, at_once)
     return JobState.CANCELLED, change_of(rows[0])
@@ -96,7 +85,7 @@ async def retry(
             wakeup_at=None,
             version=Job.version + 1,
         )
-        .returning(*_CHANGED)
+        .returning(*CHANGED)
     )
     rows = await fetch(db, again)
     return change_of(rows[0]) if rows else None

@@ -115,6 +115,18 @@ class Job(SQLModel, table=True):
     )
 
 
+CHANGED = (
+    col(Job.id),
+    col(Job.tenant_id),
+    col(Job.version),
+    col(Job.state),
+    col(Job.reason),
+    col(Job.not_before),
+    col(Job.webhook),
+)
+"""The columns from which a change is told."""
+
+
 class JobRequest(SQLModel, table=True):
     """What is to be sent: the body as JSON bytes, or the key of the blob that holds it."""
 

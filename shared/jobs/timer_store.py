@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from shared.database import Row, fetch, now_ms
 from shared.jobs.changes import Change, change_of
-from shared.jobs.model import WAITING, Attempt, Job, in_state
+from shared.jobs.model import CHANGED, WAITING, Attempt, Job, in_state
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
 
 
@@ -53,17 +53,6 @@ _DUE = (
 )
 
 
-_CHANGED = (
-    col(Job.id),
-    col(Job.tenant_id),
-    col(Job.version),
-    col(Job.state),
-    col(Job.reason),
-    col(Job.not_before),
-    col(Job.webhook),
-)
-
-
 async def queue_scheduled(db: AsyncConnection, *, limit: int) -> list[Change]:
     """Move scheduled jobs whose time has come into the queue."""
     ripe = (
@@ -75,7 +64,7 @@ async def queue_scheduled(db: AsyncConnection, *, limit: int) -> list[Change]:
         update(Job)
         .where(col(Job.id).in_(ripe), in_state(JobState.SCHEDULED))
         .values(state=JobState.QUEUED, not_before=None, wakeup_at=None, version=Job.version + 1)
-        .returning(*_CHANGED)
+        .returning(*CHANGED)
     )
     return [change_of(row) for row in await fetch(db, move)]
 
@@ -144,7 +133,7 @@ async def abandoned(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
     )
     query = (
         select(
-            *_CHANGED,
+            *CHANGED,
             col(Job.crashes),
             col(Job.cancel_requested),
             col(Job.on_unknown),
@@ -220,7 +209,7 @@ async def expire(db: AsyncConnection, *, limit: int) -> list[Change]:
             finished_at=now_ms(),
             version=Job.version + 1,
         )
-        .returning(*_CHANGED)
+        .returning(*CHANGED)
     )
     return [change_of(row) for row in await fetch(db, end)]
 
