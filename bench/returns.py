@@ -46,9 +46,12 @@ def _now_targets(direct: dict[int, Pace], ours: dict[int, Pace]) -> Iterator[Row
     target = f"≤ {MOST_ADDED_MS} ms"
     yield Row("added at the median, alone", f"{added:.1f} ms", target, added <= MOST_ADDED_MS)
     cpu = {at_once: sum(pace.cpu_ms.values()) for at_once, pace in ours.items()}
-    figure = ", ".join(f"{ms:.1f} ({at_once:,})" for at_once, ms in cpu.items())
+    alone = cpu.pop(1)
+    target = f"≤ {MOST_CPU_MS} ms"
+    yield Row("CPU a request, alone", f"{alone:.1f} ms", target, alone <= MOST_CPU_MS)
+    figure = ", ".join(f"{ms:.1f} ms ({at_once:,})" for at_once, ms in cpu.items())
     met = max(cpu.values()) <= MOST_CPU_MS
-    yield Row("CPU ms a request (at a time)", figure, f"≤ {MOST_CPU_MS} ms", met)
+    yield Row("CPU a request (so many at a time)", figure, target, met)
     kept = ours[1000].per_second / ours[16].per_second
     target = f"≥ {KEPT_PACE:.0%}: no collapse"
     yield Row("pace at 1,000 against 16", f"{kept:.0%}", target, kept >= KEPT_PACE)
