@@ -76,7 +76,8 @@ class Crowd:
 
     @staticmethod
     def _take(member: Member, block: str) -> None:
-        fields = dict(line.split(": ", 1) for line in block.split("\n") if line[:1] != ":")
+        pairs = (line.partition(":") for line in block.split("\n") if line[:1] != ":")
+        fields = {name: value.removeprefix(" ") for name, _, value in pairs}
         if "data" not in fields:
             member.comments += 1
             return

@@ -47,6 +47,7 @@ API = (
     "--timeout-graceful-shutdown",
     "20",
 )
+HOUR_MS = 3_600_000
 # What takes a minute in production takes a second here.
 SETTINGS = {
     "LEASE_S": "2",
@@ -123,6 +124,14 @@ class Service:
         """Kill the worker without warning."""
         self.disruptions += 1
         self.worker.kill()
+
+    def let_time_pass(self) -> None:
+        """Let an hour pass for deliveries that wait and for receivers at rest."""
+        self.sql.run(f"UPDATE webhook_rest SET rests_until = rests_until - {HOUR_MS}")
+        self.sql.run(
+            f"UPDATE webhook_delivery SET next_try_at = next_try_at - {HOUR_MS}"
+            " WHERE state = 'pending'"
+        )
 
     def freeze(self, process: Process) -> None:
         """Stop a process in its tracks, but not where it keeps all others from writing.

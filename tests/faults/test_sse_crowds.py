@@ -82,6 +82,10 @@ async def _stop_under(service: Service, crowd: Crowd) -> float:
         await asyncio.sleep(0.02)
         if all(any(e.name == "job.delta" for e in each.events) for each in crowd.members):
             break
+        if listening.done():
+            # With the error that ended it.
+            await listening
+            break
     else:
         raise AssertionError(f"only {crowd.open} of {CROWD} hear something")
     told_at = time.monotonic()

@@ -21,7 +21,6 @@ from tests.faults.sql import Row
 MANY_TRIES = str([0.3] * 20)
 AT_ONCE = 5
 SLOW_S = 0.5
-HOUR_MS = 3_600_000
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def test_a_receiver_is_down_for_long(service: Service, other: Receiver) -> None:
     other.default = Answer(delay_s=60)
     until(lambda: "timeout" in _errors(service, endpoint.id), "it hangs")
     other.default = Answer()
-    _let_pass(service, HOUR_MS)
+    service.let_time_pass()
 
     (case,) = oracle.settle(service)
 
@@ -167,7 +166,7 @@ def test_gone_is_disabled_and_recovered_in_order(service: Service, other: Receiv
     _restart_worker(service, WEBHOOK_AT_ONCE="1")
     began = datetime.now(UTC).isoformat()
     endpoint = service.client.register(other.url(), *HEARS)
-    other.script(Answer(410))
+    other.default = Answer(410)
     first, *_ = service.client.submit_many(3)
     oracle.settle(service)
     until(lambda: not _shown(service, endpoint.id)["enabled"], "it is disabled")
@@ -176,6 +175,7 @@ def test_gone_is_disabled_and_recovered_in_order(service: Service, other: Receiv
     assert _deliveries(service, later.id, endpoint.id) == {"skipped"}
     assert "delivered" not in _deliveries(service, first.id, endpoint.id)
     refused = len(other.received)
+    other.default = Answer()
 
     path = f"/v1/webhook_endpoints/{endpoint.id}"
     assert service.client.call("POST", path, {"enabled": True}).body["enabled"]
@@ -210,7 +210,7 @@ def test_a_receiver_that_never_stops_talking(
     else:
         assert row["error"] in ("timeout", "bad_response")
     other.default = Answer()
-    _let_pass(service, HOUR_MS)
+    service.let_time_pass()
     oracle.settle(service)
 
 
@@ -243,14 +243,6 @@ def _check_replays_are_refused(post: Received, secret: str) -> None:
 def _restart_worker(service: Service, **settings: str) -> None:
     service.worker.stop()
     service.worker.start(**settings)
-
-
-def _let_pass(service: Service, ms: int) -> None:
-    """Let time pass for whatever waits, without waiting."""
-    service.sql.run(f"UPDATE webhook_rest SET rests_until = rests_until - {ms}")
-    service.sql.run(
-        f"UPDATE webhook_delivery SET next_try_at = next_try_at - {ms} WHERE state = 'pending'"
-    )
 
 
 def _rows(service: Service, endpoint_id: str) -> list[Row]:
