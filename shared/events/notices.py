@@ -41,10 +41,14 @@ async def notify(client: Redis, channel: Channel, items: Sequence[str]) -> None:
 
 async def publish(client: Redis, messages: Sequence[tuple[Channel, bytes]]) -> None:
     """Send messages in one round trip, best effort."""
-    pipeline = client.pipeline(transaction=False)
-    for channel, message in messages:
-        pipeline.execute_command("PUBLISH", channel, message)
     try:
+        if len(messages) == 1:
+            # A pipeline of one costs three times as much.
+            await client.publish(*messages[0])
+            return
+        pipeline = client.pipeline(transaction=False)
+        for channel, message in messages:
+            pipeline.execute_command("PUBLISH", channel, message)
         await pipeline.execute()
     except redis.RedisError as error:
         log.warning("notices.lost", messages=len(messages), error=str(error))

@@ -1,8 +1,11 @@
 """The end of a call: what the limiter learns of it, and what its attempt row will say."""
 
 import asyncio
+from copy import copy
 from dataclasses import dataclass
 from time import monotonic
+
+import structlog
 
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
@@ -10,11 +13,15 @@ from shared.jobs.claims import AttemptEnd
 from shared.jobs.lanes import lane_of
 from shared.jobs.transitions import AttemptStatus
 from shared.limiter.buckets import Cost, Outcome
-from shared.providers.errors import Overloaded, ProviderError, RateLimited, Timeout
+from shared.providers.errors import AuthFailed, Overloaded, ProviderError, RateLimited, Timeout
 from workers.attempt.admit import Admission
 from workers.attempt.hold import Hold
 from workers.attempt.retry import Decision, decide
 from workers.resources import WorkerResources
+
+log = structlog.get_logger()
+
+KEY_REFUSED = "The provider refused the key that its operator has configured."
 
 
 class CallFailed(Exception):
@@ -86,6 +93,7 @@ async def failed(
 ) -> CallFailed:
     """Note a failure and decide what follows; return it to be raised."""
     target = admission.target
+    error = _discreet(error)
     unknown = error.possibly_billed and error.usage is None
     usage = error.usage or cut.usage
     hold.calls.append(
@@ -134,6 +142,16 @@ async def interrupted(
         )
     )
     await resources.limiter.settle(admission.reservation, None, outcome=Outcome.FAILED)
+
+
+def _discreet(error: ProviderError) -> ProviderError:
+    # What a provider says of a key may quote a part of it, and the key is the operator's.
+    if not isinstance(error, AuthFailed):
+        return error
+    log.warning("call.key_refused", provider=error.provider, words=error.message)
+    told = copy(error)
+    told.message, told.body = KEY_REFUSED, None
+    return told
 
 
 async def _settle_failure(

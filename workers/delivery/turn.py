@@ -48,6 +48,8 @@ class Turn:
         self._places = places
         self._at_once = at_once
         self._draining = draining
+        # Batches go beside each other, and no more of their requests than that.
+        self._room = asyncio.Semaphore(at_once)
         self._throttled = False
         self._gone = False
         self._held: dict[str, Claim] = {}
@@ -121,7 +123,7 @@ class Turn:
 
     async def _send_one_by_one(self, batch: _Batch, records: list[asyncio.Task[None]]) -> None:
         while batch.queue:
-            async with self._places:
+            async with self._room, self._places:
                 claim = self._next(batch)
                 if claim is None:
                     return
