@@ -1,7 +1,6 @@
 """The end of a call: what the limiter learns of it, and what its attempt row will say."""
 
 import asyncio
-from copy import copy
 from dataclasses import dataclass
 from time import monotonic
 
@@ -149,9 +148,13 @@ def _discreet(error: ProviderError) -> ProviderError:
     if not isinstance(error, AuthFailed):
         return error
     log.warning("call.key_refused", provider=error.provider, words=error.message)
-    told = copy(error)
-    told.message, told.body = KEY_REFUSED, None
-    return told
+    return AuthFailed(
+        KEY_REFUSED,
+        provider=error.provider,
+        status=error.status,
+        retry_after_s=error.retry_after_s,
+        sent=error.sent,
+    )
 
 
 async def _settle_failure(
