@@ -254,7 +254,7 @@ def main() -> int:
 
 
 def is_noticed(mutation: Mutation) -> tuple[bool, str]:
-    """Tell whether the test passes on the sound tree and fails on the broken one, and with what."""
+    """Tell whether the test fails on a broken copy, and with what; one that does not start is none."""
     with copied_tree() as tree:
         file = tree / mutation.path
         sound = file.read_text("utf-8")
@@ -263,7 +263,8 @@ def is_noticed(mutation: Mutation) -> tuple[bool, str]:
         file.write_text(sound.replace(mutation.old, mutation.new), "utf-8")
         status, output = run_test(tree, mutation.test)
         errors = [line[1:].strip() for line in output.splitlines() if line.startswith("E  ")]
-        return status == 1, errors[0][:160] if errors else output[-160:]
+        started = "the nursery did not start" not in output
+        return status == 1 and started, errors[0][:160] if errors else output[-160:]
 
 
 def run_test(tree: Path, test: str) -> tuple[int, str]:
