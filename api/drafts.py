@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from api.errors import invalid_fields
 from api.job_request import ChatBody, DocumentBody, EmbeddingsBody, JobOptions, in_ms
-from api.webhook_receiver import check_receiver, ensure_secret
+from api.webhooks.receiver import check_receiver, ensure_secret
 from shared.clock import now_ms
 from shared.documents.schema import SchemaError, check_schema
 from shared.errors import BadRequest, NotFound

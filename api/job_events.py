@@ -10,13 +10,13 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.errors import problem_response
-from api.event_place import is_end, parse_place
-from api.event_response import EventResponse
-from api.event_tokens import FRESH_MS, EventToken, read_token, write_token
-from api.follower import Follower, Pace
-from api.followers import Followers
+from api.events.follower import Follower, Pace
+from api.events.followers import Followers
+from api.events.place import is_end, parse_place
+from api.events.response import EventResponse
+from api.events.story import Story
+from api.events.tokens import FRESH_MS, EventToken, read_token, write_token
 from api.job_replies import load
-from api.job_story import Story
 from shared.auth import store as key_store
 from shared.auth.permissions import Permission
 from shared.clock import now_ms, rfc3339

@@ -17,7 +17,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from api.webhook_request import JobWebhook
+from api.webhooks.request import JobWebhook
 from shared.jobs.draft import Endpoint, OnUnknown
 from shared.jobs.transitions import Priority
 

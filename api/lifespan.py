@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 
-from api.followers import Followers
+from api.events.followers import Followers
 from api.log_reader import LogReader
 from api.openai.disconnect import Canceller
 from api.readiness import Readiness

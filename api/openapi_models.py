@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.job_request import DocumentForm
-from api.webhook_request import JobWebhook
+from api.webhooks.request import JobWebhook
 from shared.auth.permissions import Role
 from shared.jobs.draft import Endpoint
 from shared.jobs.transitions import AttemptStatus, Priority

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from api import webhook_request as asked
 from api.openapi_models import Page
 from api.openapi_parts import JSON, Answer, Operation
+from api.webhooks import request as asked
 from shared.auth.permissions import Permission
 from shared.events.event import EventType
 

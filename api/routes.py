@@ -12,12 +12,9 @@ from api import (
     jobs,
     keys,
     openapi,
-    webhook_deliveries,
-    webhook_endpoints,
-    webhook_secret,
-    webhook_trial,
 )
 from api.openai import chat, embeddings, models
+from api.webhooks import deliveries, endpoints, secret, trial
 
 
 def also_under(prefix: str, routes: Sequence[Route]) -> list[Route]:
@@ -33,9 +30,9 @@ openai_routes = [
     *embeddings.routes,
     *models.routes,
     *files.routes,
-    *webhook_endpoints.routes,
-    *webhook_trial.routes,
-    *webhook_deliveries.recover_routes,
+    *endpoints.routes,
+    *trial.routes,
+    *deliveries.recover_routes,
 ]
 """What OpenAI's SDKs call: under `/v1` and under `/openai/v1`."""
 
@@ -45,8 +42,8 @@ routes: list[BaseRoute] = [
     *documents.routes,
     *openai_routes,
     *also_under("/openai", openai_routes),
-    *webhook_deliveries.routes,
-    *webhook_secret.routes,
+    *deliveries.routes,
+    *secret.routes,
     *keys.routes,
     *health.routes,
     *openapi.routes,

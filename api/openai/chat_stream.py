@@ -168,6 +168,10 @@ class _Follower:
             self._watch.stale = False
             pieces += await self._caught_up(heard)
         if self._watch.number > self._version > 0 and not self._watch.ended:
+            if pieces:
+                # First what was said, then that it is void: the next turn comes at once.
+                self._watch.changed.set()
+                return pieces
             self._refuse_restart()
         return pieces
 

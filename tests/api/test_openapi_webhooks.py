@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api import webhook_trial
 from api.openapi_operations import ALL
+from api.webhooks import trial
 from tests.api.documented import Checked
 from tests.api.test_openapi import JOB
 from tests.api.whole_app import WholeApp, whole_app
@@ -26,7 +26,7 @@ async def test_answers_about_webhooks_are_as_documented(
     transport = Checked(app.client._transport)
     headers = {"Authorization": app.client.headers["authorization"]}
     client = httpx.AsyncClient(transport=transport, base_url="http://penstock", headers=headers)
-    monkeypatch.setattr(webhook_trial, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(trial, "PATIENCE_S", 0.01)
     endpoints, deliveries = "/v1/webhook_endpoints", "/v1/webhook_deliveries"
     asked = {"name": "one", "url": "https://example.com/hook", "event_types": ["job.queued"]}
     made = (await client.post(endpoints, json=asked)).json()["id"]

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from sqlalchemy import insert, select, update
 from sqlmodel import col
 
-from api import webhook_deliveries
+from api.webhooks import deliveries
 from shared.auth.model import DEFAULT_TENANT, Tenant
 from shared.clock import now_ms
 from shared.ids import new_id
@@ -182,7 +182,7 @@ async def test_other_tenants_and_viewers_send_nothing(api: Api) -> None:
 async def test_recovery_counts_what_it_sends_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_deliveries, "MOST_RECOVERED", 2)
+    monkeypatch.setattr(deliveries, "MOST_RECOVERED", 2)
     endpoint_id = await endpoint(api)
     path = f"/v1/webhook_endpoints/{endpoint_id}/recover"
     for state in ("failed", "skipped", "failed", "delivered"):

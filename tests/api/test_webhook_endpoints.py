@@ -9,7 +9,7 @@ import pytest
 from openai import AsyncOpenAI
 from sqlalchemy import insert, select, update
 
-from api import webhook_endpoints, webhook_trial
+from api.webhooks import endpoints, trial
 from shared.database import Database, Row, fetch
 from shared.webhooks import store
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookTry
@@ -127,7 +127,7 @@ async def test_a_test_without_an_answer_says_why(api: Api) -> None:
 async def test_a_test_that_nobody_sends_is_given_up(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_trial, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(trial, "PATIENCE_S", 0.05)
     endpoint_id = (await create(api))["id"]
     answer = await api.client.post(
         f"{PATH}/{endpoint_id}/test", json={"event_type": "job.completed"}
@@ -182,7 +182,7 @@ async def test_what_was_disabled_is_enabled_with_a_clean_record(api: Api) -> Non
     disabled = (await api.client.post(f"{PATH}/{made['id']}", json={"enabled": False})).json()
     assert (disabled["enabled"], disabled["disabled_reason"]) == (
         False,
-        webhook_endpoints.BY_TENANT,
+        endpoints.BY_TENANT,
     )
 
 
@@ -253,7 +253,7 @@ async def test_a_viewer_looks_and_does_not_touch(api: Api) -> None:
 
 
 async def test_a_tenant_has_so_many_at_most(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook_endpoints, "MOST_ENDPOINTS", 2)
+    monkeypatch.setattr(endpoints, "MOST_ENDPOINTS", 2)
     answers = await asyncio.gather(*(api.client.post(PATH, json=ASKED) for _ in range(4)))
     assert sorted(each.status_code for each in answers) == [200, 200, 429, 429]
     refused = next(each for each in answers if each.status_code == 429)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api import followers
+from api.events import followers
 from shared.auth.permissions import Role
 from tests.api.events.following import Follow, Stream
 from tests.api.openai.hand import a_hand, completion

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api import followers
+from api.events import followers
 from shared.events.deltas import channel_of
 from shared.jobs.transitions import JobState, Reason
 from tests.api.events.following import Follow

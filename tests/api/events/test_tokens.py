@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from api import event_tokens
+from api.events import tokens
 from shared.auth.permissions import Role
 from shared.clock import now_ms
 from shared.telemetry import logs
@@ -43,7 +43,7 @@ async def test_a_token_is_of_one_job_and_grows_old(
         assert answer.headers["access-control-allow-origin"] == "*"
     assert (await nobody.get(f"/v1/jobs/{job_id}?{url.split('?')[1]}")).status_code == 401
 
-    monkeypatch.setattr("api.job_events.now_ms", lambda: now_ms() + event_tokens.FRESH_MS + 1)
+    monkeypatch.setattr("api.job_events.now_ms", lambda: now_ms() + tokens.FRESH_MS + 1)
     for headers in ({}, {"last-event-id": "00000000.1.0"}):
         assert (await nobody.get(url, headers=headers)).status_code == 401
     resumed = follow(url, last_event_id=f"{job_id[-8:]}.1.0")
@@ -53,7 +53,7 @@ async def test_a_token_is_of_one_job_and_grows_old(
     assert over.status_code == 204
     assert over.headers["access-control-allow-origin"] == "*"
 
-    hour = event_tokens.FRESH_MS + event_tokens.RESUMES_MS + 1
+    hour = tokens.FRESH_MS + tokens.RESUMES_MS + 1
     monkeypatch.setattr("api.job_events.now_ms", lambda: now_ms() + hour)
     late = await nobody.get(url, headers={"last-event-id": f"{job_id[-8:]}.1.0"})
     assert late.status_code == 401

@@ -97,3 +97,17 @@ async def test_one_who_repeats_a_call_is_told_nothing_of_a_claim_that_is_over(
 
     assert text_of(raw) == "Whole answer"
     assert events(raw)[-1] == "[DONE]"
+
+
+async def test_what_was_said_is_sent_before_it_is_called_void(ask: Ask, hand: Hand) -> None:
+    exchange = ask()
+    job = await hand.claim()
+    # Both are heard in one turn of the loop.
+    await hand.say(job, 1, chunk(), chunk("Half an ans"))
+    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0)
+
+    raw = await exchange.rest()
+
+    assert exchange.status == 200
+    assert text_of(raw) == "Half an ans"
+    assert events(raw)[-1]["error"]["code"] == "stream_broken"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from api.event_reader import EventReader
+from api.events.reader import EventReader
 from shared import migrate
 from shared.database import Database
 from shared.errors import Gone, NotFound

@@ -6,8 +6,8 @@ from typing import Any
 
 from starlette.types import Message
 
-from api import event_response
-from api.event_response import EventResponse
+from api.events import response as event_response
+from api.events.response import EventResponse
 
 HEAD = {"X-More": "1"}
 STREAMING = 2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.event_tokens import FRESH_MS, RESUMES_MS, EventToken, read_token, write_token
+from api.events.tokens import FRESH_MS, RESUMES_MS, EventToken, read_token, write_token
 from shared.errors import Unauthenticated
 
 KEY, NOW = b"k" * 32, 1_000_000

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from api import follower
-from api.event_blocks import PING, batches
-from api.event_place import Place
-from api.follower import Follower, Pace
-from api.job_story import Story
+from api.events import follower
+from api.events.blocks import PING, batches
+from api.events.follower import Follower, Pace
+from api.events.place import Place
+from api.events.story import Story
 from api.waiting import Watch
 from shared.errors import Gone
 from shared.events.event import EventType

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.event_place import Place
+from api.events.place import Place
 from api.waiting import MOST_DELTAS, Watch
 from shared.events.event import EventType
 from tests.unit.api.told import JOB_ID, World, opened, read, run

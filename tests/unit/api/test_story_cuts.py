@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.job_story import Story
+from api.events.story import Story
 from api.waiting import Watch
 from shared.events.event import EventType, is_final_event
 from tests.unit.api.told import Client, World, opened, read, run

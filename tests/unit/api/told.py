@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from redis import RedisError
 
-from api.event_place import is_end, parse_place
-from api.job_story import Sources, Story
+from api.events.place import is_end, parse_place
+from api.events.story import Sources, Story
 from api.waiting import Watch
 from shared.clock import rfc3339
 from shared.database import Row

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from functools import partial
 from typing import Any
 
-from api.event_reader import EventReader
-from api.event_response import EventResponse, Followed
-from api.job_story import Sources
+from api.events.reader import EventReader
+from api.events.response import EventResponse, Followed
+from api.events.story import Sources
 from api.waiting import RECHECK_S, Waiting, pause
 from shared.database import Database, is_unavailable
 from shared.errors import LimitExceeded, NotFound, Unavailable

@@ -11,9 +11,9 @@ from starlette.routing import Route
 from api.auth import principal
 from api.body import read_model
 from api.pagination import Position, find_page, list_page, moment_of
-from api.webhook_endpoints import find_endpoint, no_such_endpoint
-from api.webhook_request import MAX_BODY_BYTES, EndpointRecover
-from api.webhook_view import public_delivery, whole_delivery
+from api.webhooks.endpoints import find_endpoint, no_such_endpoint
+from api.webhooks.request import MAX_BODY_BYTES, EndpointRecover
+from api.webhooks.view import public_delivery, whole_delivery
 from shared.auth.permissions import Permission
 from shared.clock import from_datetime, now_ms
 from shared.database import Row

@@ -12,10 +12,10 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.body import read_model
-from api.webhook_deliveries import refuse_disabled
-from api.webhook_endpoints import find_endpoint
-from api.webhook_request import MAX_BODY_BYTES, EndpointTest
-from api.webhook_sample import sample_delivery
+from api.webhooks.deliveries import refuse_disabled
+from api.webhooks.endpoints import find_endpoint
+from api.webhooks.request import MAX_BODY_BYTES, EndpointTest
+from api.webhooks.sample import sample_delivery
 from shared.auth.permissions import Permission
 from shared.database import Row
 from shared.errors import Unavailable, Unprocessable

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import structlog
 
-from api.event_blocks import PING, batches, reconnect, with_retry
-from api.job_story import Story
+from api.events.blocks import PING, batches, reconnect, with_retry
+from api.events.story import Story
 from api.waiting import Watch, pause
 from shared.database import is_unavailable
 from shared.errors import Gone, NotFound

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.auth import principal
-from api.webhook_receiver import ensure_secret
-from api.webhook_request import SecretRotate, read_or_default
-from api.webhook_view import public_secret
+from api.webhooks.receiver import ensure_secret
+from api.webhooks.request import SecretRotate, read_or_default
+from api.webhooks.view import public_secret
 from shared.auth.permissions import Permission
 from shared.database import Row
 from shared.errors import Conflict

@@ -11,15 +11,15 @@ from starlette.routing import Route
 from api.auth import principal
 from api.body import read_model
 from api.pagination import list_page, moment_of, read_page
-from api.webhook_receiver import check_receiver
-from api.webhook_request import (
+from api.webhooks.receiver import check_receiver
+from api.webhooks.request import (
     MAX_BODY_BYTES,
     EndpointCreate,
     EndpointUpdate,
     SecretRotate,
     read_or_default,
 )
-from api.webhook_view import public_endpoint
+from api.webhooks.view import public_endpoint
 from shared.auth import store as auth_store
 from shared.auth.permissions import Permission
 from shared.clock import now_ms

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 import redis
 
-from api import event_blocks
-from api.event_place import Place, ResetReason, Telling, has_ended, obstacle
+from api.events import blocks as event_blocks
+from api.events.place import Place, ResetReason, Telling, has_ended, obstacle
 from api.waiting import Watch
 from shared.database import Row
 from shared.events.deltas import Delta

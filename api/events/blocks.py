@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from sse_starlette.event import ServerSentEvent
 
-from api.event_place import Place, ResetReason
+from api.events.place import Place, ResetReason
 from shared.clock import now_ms, rfc3339
 from shared.database import Row
 from shared.events.deltas import Delta
