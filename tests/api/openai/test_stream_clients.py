@@ -1,6 +1,7 @@
 """Clients of a stream that wait, stall or leave, and a server that stops."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -8,7 +9,10 @@ import pytest
 from starlette.requests import Request
 
 from api.openai.call import open_call
-from api.openai.chat_stream import ChatStream, Tempo
+from api.openai.chat_stream import ChatStream, Tempo, _Follower
+from api.openai.failures import StreamBroken
+from api.waiting import Watch
+from shared.events.deltas import Delta
 from shared.jobs.draft import Endpoint
 from shared.jobs.transitions import JobState, Reason
 from tests.api.openai.direct import CHAT, STREAM, Ask, begun
@@ -99,15 +103,20 @@ async def test_one_who_repeats_a_call_is_told_nothing_of_a_claim_that_is_over(
     assert events(raw)[-1] == "[DONE]"
 
 
-async def test_what_was_said_is_sent_before_it_is_called_void(ask: Ask, hand: Hand) -> None:
-    exchange = ask()
-    job = await hand.claim()
+async def test_what_was_said_is_sent_before_it_is_called_void() -> None:
+    job = {"id": "job_1", "version": 1, "state": JobState.QUEUED, "created_at": 1, "model": "m"}
+    watch = Watch()
+    call: Any = SimpleNamespace(
+        job_id="job_1", job=job, request=SimpleNamespace(state=SimpleNamespace(deltas=None))
+    )
+    vigil: Any = SimpleNamespace(watch=watch)
+    follower = _Follower(call, vigil, Tempo(), include_usage=False)
     # Both are heard in one turn of the loop.
-    await hand.say(job, 1, chunk(), chunk("Half an ans"))
-    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0)
+    watch.add(Delta("job_1", 2, 1, orjson.dumps([chunk(), chunk("Half an ans")]), last=False))
+    watch.tell(3, ended=False)
 
-    raw = await exchange.rest()
+    pieces = await follower._heard()
 
-    assert exchange.status == 200
-    assert text_of(raw) == "Half an ans"
-    assert events(raw)[-1]["error"]["code"] == "stream_broken"
+    assert text_of(b"".join(pieces)) == "Half an ans"
+    with pytest.raises(StreamBroken):
+        await follower._heard()
