@@ -106,9 +106,8 @@ async def test_one_who_repeats_a_call_is_told_nothing_of_a_claim_that_is_over(
 async def test_what_was_said_is_sent_before_it_is_called_void() -> None:
     job = {"id": "job_1", "version": 1, "state": JobState.QUEUED, "created_at": 1, "model": "m"}
     watch = Watch()
-    call: Any = SimpleNamespace(
-        job_id="job_1", job=job, request=SimpleNamespace(state=SimpleNamespace(deltas=None))
-    )
+    request = SimpleNamespace(state=SimpleNamespace(deltas=None))
+    call: Any = SimpleNamespace(job_id="job_1", job=job, request=request, replayed=False)
     vigil: Any = SimpleNamespace(watch=watch)
     follower = _Follower(call, vigil, Tempo(), include_usage=False)
     # Both are heard in one turn of the loop.
