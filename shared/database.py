@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import orjson
-from sqlalchemy import BigInteger, Executable, event, make_url
+from sqlalchemy import BigInteger, Executable, Select, event, literal, make_url, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -25,6 +25,7 @@ PASSING = ("08", "25006", "3D000", "40", "53", "57")
 """SQLSTATEs that pass: connection, read-only after a failover, deadlock, resources, shutdown."""
 _AFTER_COMMIT = "penstock.after_commit"
 T = TypeVar("T")
+Query = TypeVar("Query", bound=Select[Any])
 Row = Mapping[str, Any]
 """A row by column name."""
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
@@ -229,6 +230,22 @@ def insert_into(dialect: str, table: type) -> Any:
     """Return a dialect's INSERT, for a statement that is built once."""
     make = sqlite.insert if dialect == "sqlite" else postgresql.insert
     return make(table)
+
+
+def cut_page(
+    query: Query,
+    columns: Sequence[Any],
+    *,
+    after: Sequence[Any] | None,
+    ascending: bool,
+    limit: int,
+) -> Query:
+    """Return the page of a list in the order of these columns that begins behind `after`."""
+    if after is not None:
+        key, mark = tuple_(*columns), tuple_(*map(literal, after))
+        query = query.where(key > mark if ascending else key < mark)
+    order = [column.asc() if ascending else column.desc() for column in columns]
+    return query.order_by(*order).limit(limit)
 
 
 async def fetch(db: AsyncConnection, statement: Executable) -> Sequence[Row]:

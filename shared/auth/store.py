@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, RowMapping, and_, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Row, RowMapping, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.auth.model import ApiKey, Tenant
 from shared.auth.permissions import Role
-from shared.database import insert_on_conflict
+from shared.database import cut_page, insert_on_conflict
 
 KEYS = ApiKey.__table__  # type: ignore[attr-defined]
 
@@ -60,13 +60,9 @@ async def page(
 ) -> Sequence[RowMapping]:
     """Return keys of the tenant in order of (created_at, id), beginning behind `after`."""
     query = select(KEYS).where(col(ApiKey.tenant_id) == tenant_id)
-    if after is not None:
-        key = tuple_(col(ApiKey.created_at), col(ApiKey.id))
-        mark = tuple_(literal(after[0]), literal(after[1]))
-        query = query.where(key > mark if ascending else key < mark)
     columns = (col(ApiKey.created_at), col(ApiKey.id))
-    order = [column.asc() if ascending else column.desc() for column in columns]
-    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
+    cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
+    return (await db.execute(cut)).mappings().all()
 
 
 async def lock_tenant(db: AsyncConnection, tenant_id: str) -> None:

@@ -10,16 +10,14 @@ from sqlalchemy import (
     and_,
     delete,
     insert,
-    literal,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import now_ms
+from shared.database import cut_page, now_ms
 from shared.files.model import StoredFile
 
 FILES = StoredFile.__table__  # type: ignore[attr-defined]
@@ -50,11 +48,8 @@ async def page(
     if purpose is not None:
         query = query.where(col(StoredFile.purpose) == purpose)
     columns = (col(StoredFile.created_at), col(StoredFile.id))
-    if after is not None:
-        key, mark = tuple_(*columns), tuple_(literal(after[0]), literal(after[1]))
-        query = query.where(key > mark if ascending else key < mark)
-    order = [column.asc() if ascending else column.desc() for column in columns]
-    return (await db.execute(query.order_by(*order).limit(limit))).mappings().all()
+    cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
+    return (await db.execute(cut)).mappings().all()
 
 
 async def mark_deleted(db: AsyncConnection, tenant_id: str, file_id: str) -> str | None:

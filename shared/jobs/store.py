@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import Row, fetch, insert_on_conflict, now_ms
+from shared.database import Row, cut_page, fetch, insert_on_conflict, now_ms
 from shared.jobs.model import WAITING, Attempt, IdempotencyKey, Job, JobRequest, JobResult, in_state
 from shared.jobs.transitions import JobState
 
@@ -169,14 +169,9 @@ async def page(
     query = _narrow(select(JOBS), filters).where(
         col(Job.tenant_id) == tenant_id, col(Job.deleted_at).is_(None)
     )
-    key = tuple_(col(Job.created_at), col(Job.id))
-    if after is not None:
-        mark = tuple_(literal(after[0]), literal(after[1]))
-        query = query.where(key > mark if ascending else key < mark)
-    order = (col(Job.created_at), col(Job.id))
-    if not ascending:
-        order = (order[0].desc(), order[1].desc())  # type: ignore[assignment]
-    return await fetch(db, query.order_by(*order).limit(limit))
+    columns = (col(Job.created_at), col(Job.id))
+    cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
+    return await fetch(db, cut)
 
 
 def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:

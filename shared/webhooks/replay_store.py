@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, insert, literal, null, select, tuple_, update
+from sqlalchemy import and_, case, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import Row, fetch, now_ms
+from shared.database import Row, cut_page, fetch, now_ms
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookTry
 
 DELIVERIES = WebhookDelivery.__table__  # type: ignore[attr-defined]
@@ -62,11 +62,8 @@ async def page(
         value = getattr(filters, name)
         if value is not None:
             query = query.where(DELIVERIES.columns[name] == value)
-    if after is not None:
-        key, mark = tuple_(*columns), tuple_(literal(after[0]), literal(after[1]))
-        query = query.where(key > mark if ascending else key < mark)
-    order = [column.asc() if ascending else column.desc() for column in columns]
-    return await fetch(db, query.order_by(*order).limit(limit))
+    cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
+    return await fetch(db, cut)
 
 
 async def add_once(db: AsyncConnection, delivery: Mapping[str, Any]) -> None:

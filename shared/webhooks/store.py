@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, insert, literal, null, select, tuple_, update
+from sqlalchemy import and_, func, insert, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import Row, fetch, insert_on_conflict, now_ms
+from shared.database import Row, cut_page, fetch, insert_on_conflict, now_ms
 from shared.webhooks.model import WebhookDelivery, WebhookEndpoint, WebhookSecret
 from shared.webhooks.secrets import SecretBox, new_secret
 
@@ -45,11 +45,8 @@ async def page(
     """Return endpoints of the tenant in order of (created_at, id), beginning behind `after`."""
     columns = (col(WebhookEndpoint.created_at), col(WebhookEndpoint.id))
     query = select(ENDPOINTS).where(_alive(tenant_id))
-    if after is not None:
-        key, mark = tuple_(*columns), tuple_(literal(after[0]), literal(after[1]))
-        query = query.where(key > mark if ascending else key < mark)
-    order = [column.asc() if ascending else column.desc() for column in columns]
-    return await fetch(db, query.order_by(*order).limit(limit))
+    cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
+    return await fetch(db, cut)
 
 
 async def change(

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def read_events(response: HTTPResponse, connection: int = 1) -> Iterator[Told]:
         fields = {}
 
 
-class Reader:
+class Reader(ABC):
     """A thread that reads; `stop` hangs up, from any thread."""
 
     def __init__(self) -> None:
@@ -84,8 +85,9 @@ class Reader:
         finally:
             self.over.set()
 
+    @abstractmethod
     def _read(self) -> None:
-        raise NotImplementedError
+        """Read to the end, or until `stop`."""
 
 
 class Follower(Reader):
