@@ -13,12 +13,13 @@ from api.auth import principal
 from api.body import read_model
 from api.errors import invalid_fields
 from api.files import check_room, save
-from api.job_request import DocumentBody, DocumentForm, DocumentSubmit
+from api.job_request import DocumentForm, DocumentSubmit
 from api.jobs import submit
 from api.multipart import Form, read_multipart
 from shared.auth.permissions import Permission, Principal
 from shared.errors import BadRequest, PenstockError
 from shared.files.removal import remove
+from shared.jobs.bodies import DocumentBody
 from shared.jobs.draft import Endpoint
 from shared.jobs.submit import STORE_UNAVAILABLE
 from shared.resources import Resources

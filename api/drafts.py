@@ -10,26 +10,23 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from starlette.requests import Request
 
 from api.errors import invalid_fields
-from api.job_request import ChatBody, DocumentBody, EmbeddingsBody, JobOptions, in_ms
 from api.webhooks.receiver import check_receiver, ensure_secret
 from shared.clock import now_ms
 from shared.documents.schema import SchemaError, check_schema
 from shared.errors import BadRequest, NotFound
 from shared.files import store as file_store
 from shared.ids import new_id
+from shared.jobs.bodies import BODIES, ChatBody, DocumentBody, EmbeddingsBody
 from shared.jobs.draft import Endpoint, IdempotencyClaim, JobDraft
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, refuse_what_never_fits
+from shared.jobs.options import JobOptions, in_ms
 from shared.jobs.transitions import Priority
 from shared.limiter.estimate import estimate
 from shared.resources import Resources
+from shared.routing.model import targets
 from shared.settings import Settings
 from shared.webhooks.secrets import SecretBox
 
-BODIES: Mapping[Endpoint, type[ChatBody | EmbeddingsBody | DocumentBody]] = {
-    Endpoint.CHAT: ChatBody,
-    Endpoint.EMBEDDINGS: EmbeddingsBody,
-    Endpoint.DOCUMENTS: DocumentBody,
-}
 LONGEST_KEY = 255
 
 
@@ -95,6 +92,8 @@ async def draft_job(
         tags=options.metadata,
         idempotency=idempotency,
         webhook=webhook,
+        lane=targets(route)[0].lane_key,
+        tokens=cost.input_tokens + cost.output_tokens,
     )
 
 

@@ -24,7 +24,7 @@ from api.job_replies import (
     result_bytes,
     wait_and_load,
 )
-from api.job_request import JobLookup, JobOptions, JobSubmit
+from api.job_request import JobLookup, JobSubmit
 from api.pagination import find_page, list_page
 from api.prefer import LONGEST_WAIT_S, preference
 from shared.auth.permissions import Permission
@@ -32,6 +32,7 @@ from shared.errors import BadRequest, Conflict, PenstockError
 from shared.failpoints import failpoint
 from shared.jobs import change_store, store
 from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 from shared.jobs.submit import STORE_UNAVAILABLE, Submission
 from shared.jobs.transitions import JobState

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.job_request import DocumentForm
-from api.webhooks.request import JobWebhook
 from shared.auth.permissions import Role
 from shared.jobs.draft import Endpoint
+from shared.jobs.options import JobWebhook
 from shared.jobs.transitions import AttemptStatus, Priority
 
 Status = Literal[

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from api.job_request import ChatBody, EmbeddingsBody
 from api.openapi_models import Job
 from api.openapi_parts import ANY, JSON, Answer, Operation
 from shared.auth.permissions import Permission
+from shared.jobs.bodies import ChatBody, EmbeddingsBody
 
 _ASKED = ("Idempotency-Key", "Prefer", "Penstock-On-Disconnect")
 _ERRORS = (400, 404, 409, 413, 422, 429, 502, 504)

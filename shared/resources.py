@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from shared import crypto
 from shared import redis as redis_client
+from shared.batches import tally
 from shared.database import Database
 from shared.enqueue import Enqueuer
 from shared.files.blobs import BlobStore
@@ -42,7 +43,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     enqueuer = Enqueuer(settings.redis_url)
     publisher = Publisher(database, enqueuer)
     publisher.start()
-    announcer = Announcer(redis, publisher)
+    announcer = Announcer(redis, publisher, count=tally.end_lines)
     collect_less_often()
     try:
         yield Resources(

@@ -29,11 +29,12 @@ class Settings(BaseSettings):
 
     # what a submit may be
     max_body_bytes: int = 32 * 1024 * 1024
-    max_file_bytes: int = 512 * 1024 * 1024
+    max_file_bytes: int = 1024 * 1024 * 1024
+    max_batch_lines: int = 1_000_000
     inline_bytes: int = 64 * 1024
-    max_queued_jobs_per_tenant: int = 200_000
+    max_queued_jobs_per_tenant: int = 1_000_000
     max_queued_bytes_per_tenant: int = 4 * 1024**3
-    max_queued_jobs: int = 1_000_000
+    max_queued_jobs: int = 2_000_000
     max_queued_bytes: int = 16 * 1024**3
     min_free_disk_bytes: int = 256 * 1024 * 1024
     idempotency_ttl_s: float = 24 * 3600

@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from shared.auth import model as auth
+from shared.batches import model as batches
 from shared.events import model as events
 from shared.files import model as files
 from shared.jobs import model as jobs
@@ -10,6 +11,16 @@ from shared.outbox import OutboxMessage
 from shared.processes import model as processes
 from shared.webhooks import model as webhooks
 
-__all__ = ["OutboxMessage", "auth", "events", "files", "jobs", "metadata", "processes", "webhooks"]
+__all__ = [
+    "OutboxMessage",
+    "auth",
+    "batches",
+    "events",
+    "files",
+    "jobs",
+    "metadata",
+    "processes",
+    "webhooks",
+]
 
 metadata = SQLModel.metadata

@@ -1,11 +1,12 @@
 """All that a worker writes, in order and in groups: attempt rows before the sends, ends after them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from shared.batches import tally
 from shared.database import Database, on_commit
 from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
@@ -13,7 +14,7 @@ from shared.jobs import attempt_store, claim_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
-from shared.jobs.transitions import CANCELLED, JobState, Priority, Reason
+from shared.jobs.transitions import CANCELLED, FINAL, JobState, Priority, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
 Entry = AttemptStart | ClaimEnd
@@ -64,7 +65,8 @@ class Journal:
         if ends:
             mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
             await attempt_store.end_attempts(db, ends, held)
-            await claim_store.end_claims(db, mine)
+            numbers = await tally.add(db, _contributions(mine))
+            await claim_store.end_claims(db, mine, numbers)
             await self._announcer.announce(db, [_change(end) for end in mine])
             on_commit(db, partial(failpoint, "after_result_commit"))
             failpoint("before_result_commit")
@@ -81,8 +83,29 @@ def _change(end: ClaimEnd) -> Change:
         reason=end.reason,
         waits=end.state == JobState.QUEUED,
         webhook=end.job.webhook,
+        batch_id=end.job.batch_id,
+        counted=True,
         answer=_answer(end),
     )
+
+
+def _contributions(ends: Sequence[ClaimEnd]) -> list[tally.Contribution]:
+    return [
+        tally.Contribution(
+            job_id=end.job.id,
+            batch_id=end.job.batch_id,
+            state=end.state if end.state in FINAL else None,
+            usage=[each.usage for each in end.attempts if each.usage is not None],
+            cost_nanousd=_sum(each.cost_nanousd for each in end.attempts),
+        )
+        for end in ends
+        if end.job.batch_id is not None and (end.state in FINAL or end.attempts)
+    ]
+
+
+def _sum(costs: Iterable[int | None]) -> int | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if known else None
 
 
 def _answer(end: ClaimEnd) -> tuple[int, bytes] | None:

@@ -249,4 +249,11 @@ class Runner:
 
 
 def _started(job: ClaimedJob) -> Change:
-    return Change(job.id, job.tenant_id, job.version, JobState.RUNNING, webhook=job.webhook)
+    return Change(
+        job_id=job.id,
+        tenant_id=job.tenant_id,
+        number=job.version,
+        state=JobState.RUNNING,
+        webhook=job.webhook,
+        batch_id=job.batch_id,
+    )

@@ -11,13 +11,13 @@ from starlette.responses import Response
 
 from api.drafts import Direct, draft_job
 from api.errors import problem_response
-from api.job_request import JobOptions
 from api.jobs import store_draft
 from api.openai.disconnect import OnDisconnect, policy
 from api.openai.rate_limits import Limits
 from shared.database import Row
 from shared.errors import PenstockError
 from shared.jobs.draft import Endpoint
+from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState, Priority
 from shared.resources import Resources

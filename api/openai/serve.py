@@ -11,7 +11,6 @@ from api.auth import principal
 from api.body import read_json
 from api.drafts import Direct
 from api.job_replies import ACCEPTED, job_reply, load, result_bytes
-from api.job_request import JobOptions
 from api.jobs import submit
 from api.openai.call import Call, failure_response, open_call
 from api.openai.failures import failure_of
@@ -19,6 +18,7 @@ from api.openai.vigil import NoAnswerYet, vigil
 from api.prefer import preference
 from shared.auth.permissions import Permission
 from shared.jobs.draft import Endpoint
+from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 
 Body = dict[str, JsonValue]

@@ -15,41 +15,11 @@ from starlette.requests import Request
 
 from api.body import parse_object, read_body
 from api.errors import invalid_fields
-from shared.events.event import FINAL_EVENTS, EventType
+from shared.events.event import EventType
+from shared.jobs.options import EventTypes, Url, visible
 
 MAX_BODY_BYTES = 64 * 1024
-LONGEST_URL = 2048
-
-
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        message = "must be printable characters"
-        raise ValueError(message)
-    return value
-
-
-def _once_each(values: list[EventType]) -> list[EventType]:
-    return list(dict.fromkeys(values))
-
-
-Url = Annotated[
-    str, StringConstraints(min_length=1, max_length=LONGEST_URL), AfterValidator(_printable)
-]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
-EventTypes = Annotated[list[EventType], Field(max_length=100), AfterValidator(_once_each)]
-SomeEventTypes = Annotated[EventTypes, Field(min_length=1)]
-
-
-class JobWebhook(BaseModel):
-    """Where the events of one job go, signed with the tenant's webhook secret."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    url: Url = Field(description="Who is told, by POST.")
-    events: SomeEventTypes = Field(
-        default_factory=lambda: list(FINAL_EVENTS),
-        description="Of what; of the end, whichever it is, if not given.",
-    )
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible)]
 
 
 class EndpointCreate(BaseModel):

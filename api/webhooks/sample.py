@@ -1,12 +1,14 @@
-"""A sample event: in everything like a real one, of a job that there never was."""
+"""A sample event: in everything like a real one, of a job or a batch that there never was."""
 
 from typing import Any
 
 import orjson
 
+from shared.batches.model import Batch, BatchState
+from shared.batches.view import public_batch
 from shared.clock import now_ms
 from shared.database import Row
-from shared.events.event import EventType, envelope, is_final_event
+from shared.events.event import EventType, envelope, is_final_event, is_job_event
 from shared.ids import new_id
 from shared.jobs.draft import Endpoint
 from shared.jobs.model import Job
@@ -20,8 +22,10 @@ _LIFE_MS = 24 * 3600 * 1000
 
 def sample_delivery(endpoint: Row, event_type: EventType) -> dict[str, Any]:
     """Return the row of a delivery to this endpoint; its body says `"test": true`."""
-    event_id, job = new_id(TEST_EVENT), _job(event_type)
-    body = envelope(event_type, event_id, now_ms(), event_data(job))
+    event_id = new_id(TEST_EVENT)
+    of_job = is_job_event(event_type)
+    data = event_data(_job(event_type)) if of_job else public_batch(_batch(event_type))
+    body = envelope(event_type, event_id, now_ms(), data)
     return {
         "id": new_id("dlv"),
         "tenant_id": endpoint["tenant_id"],
@@ -30,7 +34,8 @@ def sample_delivery(endpoint: Row, event_type: EventType) -> dict[str, Any]:
         "url": endpoint["url"],
         "event_id": event_id,
         "event_type": event_type.value,
-        "job_id": job["id"],
+        "job_id": data["id"] if of_job else None,
+        "batch_id": None if of_job else data["id"],
         "body": orjson.dumps({**body, "test": True}),
     }
 
@@ -38,11 +43,7 @@ def sample_delivery(endpoint: Row, event_type: EventType) -> dict[str, Any]:
 def _job(event_type: EventType) -> Row:
     now = now_ms()
     state = _STATES.get(event_type) or JobState(event_type.removeprefix("job."))
-    row: dict[str, Any] = {
-        column.name: getattr(column.default, "arg", None)
-        for column in Job.__table__.columns  # type: ignore[attr-defined]
-    }
-    row |= {
+    row = _empty(Job) | {
         "id": new_id("job"),
         "endpoint": Endpoint.CHAT,
         "model": "sandbox/echo",
@@ -60,3 +61,30 @@ def _job(event_type: EventType) -> Row:
         error = {"code": "bad_request", "message": "This is a sample."}
         row |= {"reason": Reason.REJECTED, "error": error}
     return row
+
+
+def _batch(event_type: EventType) -> Row:
+    now = now_ms()
+    under_way = event_type is EventType.BATCH_PROGRESS
+    name = "in_progress" if under_way else event_type.removeprefix("batch.")
+    return _empty(Batch) | {
+        "id": new_id("batch"),
+        "endpoint": Endpoint.CHAT,
+        "model": "sandbox/echo",
+        "state": BatchState(name),
+        "completion_window": "24h",
+        "metadata": {},
+        "created_at": now,
+        "in_progress_at": now,
+        "complete_by": now + _LIFE_MS,
+        "finished_at": None if under_way else now,
+        "total": 2,
+        "completed": 1,
+    }
+
+
+def _empty(table: type[Job | Batch]) -> dict[str, Any]:
+    return {
+        column.name: getattr(column.default, "arg", None)
+        for column in table.__table__.columns  # type: ignore[union-attr]
+    }

@@ -7,10 +7,15 @@ DEFAULT_TENANT = "default"
 
 
 class Tenant(SQLModel, table=True):
-    """Whoever shares nothing with the others: every row of work names one."""
+    """Whoever shares nothing with the others: every row of work names one.
+
+    `weight` is its share where several want more than there is; `retention_s` None: as all.
+    """
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
+    weight: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    retention_s: int | None = None
     created_at: int = Field(sa_type=BigInteger)
 
 

@@ -8,7 +8,7 @@ from shared.clock import rfc3339
 
 
 class EventType(StrEnum):
-    """The changes of a job's public status, each of which is an event."""
+    """The changes of a job's public status, each of which is an event, and what is told of a batch."""
 
     SCHEDULED = "job.scheduled"
     QUEUED = "job.queued"
@@ -18,6 +18,11 @@ class EventType(StrEnum):
     FAILED = "job.failed"
     CANCELLED = "job.cancelled"
     EXPIRED = "job.expired"
+    BATCH_PROGRESS = "batch.progress"
+    BATCH_COMPLETED = "batch.completed"
+    BATCH_FAILED = "batch.failed"
+    BATCH_EXPIRED = "batch.expired"
+    BATCH_CANCELLED = "batch.cancelled"
 
 
 FINAL_EVENTS = (
@@ -28,6 +33,20 @@ FINAL_EVENTS = (
 )
 """After one of these a job has no further event, unless it is retried."""
 _FINAL = frozenset(each.value for each in FINAL_EVENTS)
+
+
+FINAL_BATCH_EVENTS = (
+    EventType.BATCH_COMPLETED,
+    EventType.BATCH_FAILED,
+    EventType.BATCH_EXPIRED,
+    EventType.BATCH_CANCELLED,
+)
+"""One of these is the end of a batch, unless it is retried."""
+
+
+def is_job_event(event_type: str) -> bool:
+    """Tell whether a job has such an event."""
+    return event_type.startswith("job.")
 
 
 def is_final_event(event_type: str) -> bool:

@@ -18,6 +18,7 @@ class StoredFile(SQLModel, table=True):
     filename: str
     purpose: str
     content_type: str | None = None
+    lines: int | None = None
     bytes: int = Field(sa_type=BigInteger)
     sha256: str
     blob: str

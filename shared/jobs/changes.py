@@ -25,6 +25,7 @@ class Change:
     """`number` is the job's version after the step; `waits` tells a waiting job from a queued one.
 
     `answer` is a result, as HTTP status and body, that is sent along to whoever waits for it.
+    `counted` says that the batch whose line it is knows of it already.
     """
 
     job_id: str
@@ -34,7 +35,9 @@ class Change:
     reason: str | None = None
     waits: bool = False
     webhook: Mapping[str, JsonValue] | None = None
+    batch_id: str | None = None
     answer: tuple[int, bytes] | None = None
+    counted: bool = False
 
     @property
     def type(self) -> EventType:
@@ -45,6 +48,11 @@ class Change:
     def event_id(self) -> str:
         """Name this one event."""
         return event_id(self.job_id, self.number)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Tell whether nobody is told but who asked for this one job: its batch speaks for it."""
+        return self.batch_id is not None
 
     @property
     def is_final(self) -> bool:
@@ -63,4 +71,5 @@ def change_of(job: Mapping[str, Any]) -> Change:
         reason=job["reason"],
         waits=state is JobState.QUEUED and job["not_before"] is not None,
         webhook=job["webhook"],
+        batch_id=job["batch_id"],
     )

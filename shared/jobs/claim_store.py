@@ -1,6 +1,7 @@
 """SQL of a worker's hold on jobs: claim, renew, and the fence before every later write."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -9,9 +10,13 @@ from sqlalchemy import (
     Integer,
     bindparam,
     case,
+    column,
     func,
     insert,
+    literal_column,
+    or_,
     select,
+    table,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +29,7 @@ from shared.jobs.transitions import JobState
 
 IDS_PER_STATEMENT = 500
 ANY_NUMBER = 2**31 - 1
+NO_NUMBERS: Mapping[str, int] = MappingProxyType({})
 
 
 async def claim(
@@ -70,6 +76,7 @@ _CLAIMED = (
     col(Job.error),
     col(Job.version),
     col(Job.webhook),
+    col(Job.batch_id),
 )
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _READY = (
@@ -78,6 +85,14 @@ _READY = (
     func.coalesce(col(Job.not_before), 0) <= now_ms(),
     col(Job.complete_by) > now_ms(),
     col(Job.crashes) <= bindparam("most_crashes", type_=Integer),
+    col(Job.held).is_(None),
+    # A batch that is paused or cancelled holds all its lines at once, long before each is marked.
+    or_(
+        col(Job.batch_id).is_(None),
+        col(Job.batch_id).not_in(
+            select(column("id")).select_from(table("batch")).where(literal_column("held"))
+        ),
+    ),
 )
 # Built once: SQLAlchemy takes longer to put a statement together than SQLite to perform it.
 _CLAIM = (
@@ -152,12 +167,21 @@ _HELD = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).wh
 _HELD_LOCKED = _HELD.order_by(col(Job.id)).with_for_update()
 
 
-async def end_claims(db: AsyncConnection, ends: Sequence[ClaimEnd]) -> None:
-    """Write the new states and the results of claims that still hold (after the fence)."""
+async def end_claims(
+    db: AsyncConnection, ends: Sequence[ClaimEnd], numbers: Mapping[str, int] = NO_NUMBERS
+) -> None:
+    """Write the new states and the results of claims that still hold (after the fence).
+
+    `numbers` are the outcome numbers of lines of batches that end with it.
+    """
     results = [_result_row(end, end.result) for end in ends if end.result is not None]
     if results:
         await db.execute(_ADD_RESULTS, results)
-    finals = [_final_row(end) for end in ends if end.state != JobState.QUEUED]
+    finals = [
+        {**_row(end), "outcome": numbers.get(end.job.id)}
+        for end in ends
+        if end.state != JobState.QUEUED
+    ]
     if finals:
         await db.execute(_END_FINALLY, finals)
     waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
@@ -196,13 +220,15 @@ _END = (
 )
 
 
-_END_FINALLY = _END.values(finished_at=now_ms(), not_before=None)
+_END_FINALLY = _END.values(
+    finished_at=now_ms(), not_before=None, outcome_number=bindparam("outcome", type_=BigInteger)
+)
 _END_WAITING = _END.values(
     not_before=now_ms() + bindparam("delay_ms", type_=BigInteger), wakeup_at=None
 )
 
 
-def _final_row(end: ClaimEnd) -> dict[str, Any]:
+def _row(end: ClaimEnd) -> dict[str, Any]:
     usages = [attempt.usage for attempt in end.attempts if attempt.usage is not None]
     costs = [each.cost_nanousd for each in end.attempts if each.cost_nanousd is not None]
     return {
@@ -222,7 +248,7 @@ def _final_row(end: ClaimEnd) -> dict[str, Any]:
 
 
 def _waiting_row(end: ClaimEnd) -> dict[str, Any]:
-    return {**_final_row(end), "delay_ms": end.delay_ms or 0}
+    return {**_row(end), "delay_ms": end.delay_ms or 0}
 
 
 def _result_row(end: ClaimEnd, result: Result) -> Mapping[str, Any]:

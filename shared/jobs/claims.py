@@ -45,6 +45,7 @@ class ClaimedJob:
     blob: str | None
     version: int = 1
     webhook: Mapping[str, JsonValue] | None = None
+    batch_id: str | None = None
     scheduled_at: int | None = None
 
     @property

@@ -33,7 +33,10 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True)
 class JobDraft:
-    """A job before it has an id; `body` is JSON bytes, or None when `blob` names where it lies."""
+    """A job before it has an id; `body` is JSON bytes, or None when `blob` names where it lies.
+
+    `lane` is where the call goes if nothing speaks against it, `tokens` what it is taken to need.
+    """
 
     tenant_id: str
     endpoint: Endpoint
@@ -51,3 +54,5 @@ class JobDraft:
     tags: dict[str, str] = field(default_factory=dict)
     idempotency: IdempotencyClaim | None = None
     webhook: dict[str, JsonValue] | None = None
+    lane: str | None = None
+    tokens: int = 0

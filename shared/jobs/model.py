@@ -42,6 +42,11 @@ class Job(SQLModel, table=True):
     `failures` counts the attempts that consumed the budget, `waits` the back-offs in a row,
     `crashes` the deaths of a worker that held the job. `wakeup_at` is when a message was
     last promised for it; NULL means that one is due. `webhook` is `{"url", "events"}`.
+
+    `line` is its place in its batch's input, `outcome_number` the one among the lines that ended.
+    `tokens` is what its call is taken to need. While `held` says why, nobody may claim it.
+    `twin_key` is the same for jobs of one tenant that ask the same, where one answer may serve
+    all; `follows` then names the one that asks.
     """
 
     id: str = Field(primary_key=True)
@@ -80,6 +85,12 @@ class Job(SQLModel, table=True):
     cached: bool = False
     custom_id: str | None = None
     batch_id: str | None = None
+    line: int | None = None
+    outcome_number: int | None = Field(default=None, sa_type=BigInteger)
+    tokens: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    held: str | None = None
+    twin_key: str | None = None
+    follows: str | None = None
     tags: dict[str, str] = Field(default_factory=dict, sa_column=Column("metadata", Json))
     webhook: dict[str, JsonValue] | None = Field(default=None, sa_type=Json)
 
@@ -88,14 +99,19 @@ class Job(SQLModel, table=True):
         Index("job_by_tenant", "tenant_id", "created_at", "id"),
         Index("job_running", "lease_expires_at", **_where("state = 'running'")),
         Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
+        # All that the dispatcher reads of a job: it never looks at the rows themselves.
         Index(
             "job_due",
             "lane",
+            "tenant_id",
             "priority",
             "created_at",
+            "id",
             "not_before",
+            "tokens",
+            "crashes",
             "model",
-            **_where("state = 'queued' AND wakeup_at IS NULL"),
+            **_where("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
         ),
         Index(
             "job_woken",
@@ -109,8 +125,28 @@ class Job(SQLModel, table=True):
             "job_backlog",
             "tenant_id",
             "request_bytes",
+            "tokens",
             **_where("state IN ('queued', 'scheduled')"),
         ),
+        Index(
+            "job_line_waiting",
+            "batch_id",
+            "id",
+            **_where("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
+        ),
+        Index(
+            "job_line_ended",
+            "batch_id",
+            "outcome_number",
+            **_where("outcome_number IS NOT NULL"),
+        ),
+        Index(
+            "job_twin",
+            "tenant_id",
+            "twin_key",
+            **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
+        ),
+        Index("job_following", "follows", **_where("follows IS NOT NULL")),
         Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
     )
 
@@ -123,6 +159,7 @@ CHANGED = (
     col(Job.reason),
     col(Job.not_before),
     col(Job.webhook),
+    col(Job.batch_id),
 )
 """The columns from which a change is told."""
 
@@ -148,6 +185,41 @@ class JobResult(SQLModel, table=True):
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
     blob: str | None = None
     created_at: int = Field(sa_type=BigInteger)
+
+
+class JobPart(SQLModel, table=True):
+    """What one call of several brought: kept, so that it is not asked for and billed again."""
+
+    __tablename__ = "job_part"
+
+    job_id: str = Field(primary_key=True)
+    generation: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    body: bytes = Field(sa_type=LargeBinary)
+
+
+class Purged(SQLModel, table=True):
+    """What is left of jobs whose time is over: how many ended how on a day, and what they cost.
+
+    `day` counts from 1970-01-01, UTC, by the time of the end.
+    """
+
+    tenant_id: str = Field(primary_key=True)
+    day: int = Field(primary_key=True)
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    expired: int = 0
+    input_tokens: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    output_tokens: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    cached_tokens: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    cost_nanousd: int = Field(default=0, sa_type=BigInteger)
 
 
 class Attempt(SQLModel, table=True):

@@ -196,6 +196,8 @@ def _job_row(entry: _Entry) -> dict[str, Any]:
         "complete_by": draft.complete_by,
         "wakeup_at": None if later else draft.created_at,
         "request_bytes": draft.request_bytes,
+        "lane": draft.lane,
+        "tokens": draft.tokens,
         "custom_id": draft.custom_id,
         "metadata": draft.tags,
         "webhook": draft.webhook,

@@ -49,6 +49,7 @@ class Verdict:
 _DUE = (
     in_state(JobState.QUEUED),
     col(Job.wakeup_at).is_(None),
+    col(Job.held).is_(None),
     func.coalesce(col(Job.not_before), 0) <= now_ms(),
 )
 
@@ -99,6 +100,7 @@ async def take_forgotten(
         select(col(Job.id), col(Job.priority), col(Job.crashes))
         .where(
             in_state(JobState.QUEUED),
+            col(Job.held).is_(None),
             col(Job.priority) == priority,
             col(Job.wakeup_at) <= now_ms() - silent_ms,
             col(Job.wakeup_at).is_not(None),

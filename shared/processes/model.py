@@ -24,4 +24,5 @@ class WorkerLife(SQLModel, table=True):
     seen_at: int = Field(sa_type=BigInteger)
     polled_at: int = Field(sa_type=BigInteger)
     in_flight: int
+    capacity: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     draining: bool

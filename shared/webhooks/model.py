@@ -77,7 +77,8 @@ class WebhookDelivery(SQLModel, table=True):
     url: str
     event_id: str
     event_type: str
-    job_id: str
+    job_id: str | None = None
+    batch_id: str | None = None
     body: bytes = Field(sa_type=LargeBinary)
     state: str
     tries: int = 0
@@ -92,6 +93,7 @@ class WebhookDelivery(SQLModel, table=True):
     __table_args__ = (
         Index("webhook_delivery_by_tenant", "tenant_id", "created_at", "id"),
         Index("webhook_delivery_by_job", "job_id"),
+        Index("webhook_delivery_by_batch", "batch_id", **_where("batch_id IS NOT NULL")),
         Index("webhook_delivery_by_endpoint", "endpoint_id", "created_at"),
         Index(
             "webhook_delivery_due",

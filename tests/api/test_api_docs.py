@@ -6,11 +6,12 @@ from typing import get_args
 
 import pytest
 
-from api.job_request import JobOptions, JobSubmit
+from api.job_request import JobSubmit
 from api.openapi_models import JOB_EXAMPLE, Status
 from api.openapi_operations import ALL
 from shared.auth.permissions import Role
 from shared.jobs.draft import Endpoint
+from shared.jobs.options import JobOptions
 from shared.jobs.transitions import AttemptStatus, Priority, Reason
 
 ROOT = Path(__file__).parents[2]

@@ -50,4 +50,5 @@ def _change(row: Mapping[str, Any], state: JobState, reason: Reason) -> Change:
         state=state,
         reason=reason,
         webhook=row["webhook"],
+        batch_id=row["batch_id"],
     )
