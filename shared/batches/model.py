@@ -48,7 +48,8 @@ class Batch(SQLModel, table=True):
     those that ended, and those are just the ones that can be downloaded. `outcomes` is the number
     that was last given to an ended line: it only grows. `held` (a flag) keeps its waiting lines
     from being claimed: it is paused or being cancelled. `open` means that lines may still be
-    added, `retrying` that failed and expired lines are being opened again. `options` is what
+    added, `retrying` that failed and expired lines are being opened again,
+    `purging` that what is left of it is being removed since `purged_at`. `options` is what
     holds for each line: see `shared.batches.options`. `version` numbers what is told of it.
     """
 
@@ -59,6 +60,7 @@ class Batch(SQLModel, table=True):
     paused: bool = False
     open: bool = False
     retrying: bool = False
+    purging: bool = False
     version: int = 1
     endpoint: str | None = None
     model: str | None = None
@@ -98,6 +100,7 @@ class Batch(SQLModel, table=True):
         Index("batch_by_tenant", "tenant_id", "created_at", "id"),
         Index("batch_alive", "created_at", **_where("finished_at IS NULL")),
         Index("batch_held", "id", **_where("held")),
+        Index("batch_purging", "id", **_where("purging")),
         Index(
             "batch_past", "finished_at", **_where("finished_at IS NOT NULL AND purged_at IS NULL")
         ),
@@ -125,6 +128,11 @@ class BatchInput(SQLModel, table=True):
     stored: bool = False
     stored_bytes: int = Field(default=0, sa_type=BigInteger)
     stored_lines: int = 0
+
+    __table_args__ = (
+        Index("batch_input_blob", "blob"),
+        Index("batch_input_unread", "blob", **_where("NOT stored")),
+    )
 
 
 class BatchEvent(SQLModel, table=True):

@@ -28,6 +28,7 @@ class StoredFile(SQLModel, table=True):
 
     __table_args__ = (
         Index("file_by_tenant", "tenant_id", "created_at", "id"),
+        Index("file_blob", "blob"),
         Index(
             "file_doomed",
             "expires_at",

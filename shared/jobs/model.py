@@ -148,6 +148,13 @@ class Job(SQLModel, table=True):
         ),
         Index("job_following", "follows", **_where("follows IS NOT NULL")),
         Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+        # What retention reads: lines of batches go with their batch.
+        Index(
+            "job_past",
+            "tenant_id",
+            "finished_at",
+            **_where("finished_at IS NOT NULL AND batch_id IS NULL"),
+        ),
     )
 
 
@@ -173,6 +180,8 @@ class JobRequest(SQLModel, table=True):
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
     blob: str | None = None
 
+    __table_args__ = (Index("job_request_blob", "blob", **_where("blob IS NOT NULL")),)
+
 
 class JobResult(SQLModel, table=True):
     """What came back: one row for each generation of a job, and the database sees to that."""
@@ -185,6 +194,8 @@ class JobResult(SQLModel, table=True):
     body: bytes | None = Field(default=None, sa_type=LargeBinary)
     blob: str | None = None
     created_at: int = Field(sa_type=BigInteger)
+
+    __table_args__ = (Index("job_result_blob", "blob", **_where("blob IS NOT NULL")),)
 
 
 class JobPart(SQLModel, table=True):
@@ -257,5 +268,5 @@ class IdempotencyKey(SQLModel, table=True):
     tenant_id: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     fingerprint: str
-    job_id: str
+    job_id: str = Field(index=True)
     expires_at: int = Field(sa_type=BigInteger, index=True)

@@ -13,6 +13,12 @@ JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgr
 
 
 def upgrade() -> None:
+    _create_batches()
+    _change_jobs()
+    _change_the_others()
+
+
+def _create_batches() -> None:
     op.create_table(
         "batch",
         sa.Column("id", sa.String(), nullable=False),
@@ -22,6 +28,7 @@ def upgrade() -> None:
         sa.Column("paused", sa.Boolean(), nullable=False),
         sa.Column("open", sa.Boolean(), nullable=False),
         sa.Column("retrying", sa.Boolean(), nullable=False),
+        sa.Column("purging", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("endpoint", sa.String(), nullable=True),
         sa.Column("model", sa.String(), nullable=True),
@@ -81,6 +88,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("finished_at IS NOT NULL AND purged_at IS NULL"),
             postgresql_where=sa.text("finished_at IS NOT NULL AND purged_at IS NULL"),
         )
+        batch_op.create_index(
+            "batch_purging",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("purging"),
+            postgresql_where=sa.text("purging"),
+        )
 
     op.create_table(
         "batch_event",
@@ -107,6 +121,18 @@ def upgrade() -> None:
         sa.Column("stored_lines", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", "number"),
     )
+    with op.batch_alter_table("batch_input", schema=None) as batch_op:
+        batch_op.create_index("batch_input_blob", ["blob"], unique=False)
+        batch_op.create_index(
+            "batch_input_unread",
+            ["blob"],
+            unique=False,
+            sqlite_where=sa.text("NOT stored"),
+            postgresql_where=sa.text("NOT stored"),
+        )
+
+
+def _change_jobs() -> None:
     op.create_table(
         "job_part",
         sa.Column("job_id", sa.String(), nullable=False),
@@ -129,9 +155,6 @@ def upgrade() -> None:
         sa.Column("cost_nanousd", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "day"),
     )
-    with op.batch_alter_table("file", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("lines", sa.Integer(), nullable=True))
-
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.add_column(sa.Column("line", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("outcome_number", sa.BigInteger(), nullable=True))
@@ -193,6 +216,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
         )
         batch_op.create_index(
+            "job_past",
+            ["tenant_id", "finished_at"],
+            unique=False,
+            sqlite_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
+            postgresql_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
+        )
+        batch_op.create_index(
             "job_twin",
             ["tenant_id", "twin_key"],
             unique=False,
@@ -203,6 +233,28 @@ def upgrade() -> None:
                 "twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"
             ),
         )
+
+    op.create_index(
+        "job_request_blob",
+        "job_request",
+        ["blob"],
+        sqlite_where=sa.text("blob IS NOT NULL"),
+        postgresql_where=sa.text("blob IS NOT NULL"),
+    )
+    op.create_index(
+        "job_result_blob",
+        "job_result",
+        ["blob"],
+        sqlite_where=sa.text("blob IS NOT NULL"),
+        postgresql_where=sa.text("blob IS NOT NULL"),
+    )
+    op.create_index("ix_idempotency_key_job_id", "idempotency_key", ["job_id"])
+
+
+def _change_the_others() -> None:
+    with op.batch_alter_table("file", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("lines", sa.Integer(), nullable=True))
+        batch_op.create_index("file_blob", ["blob"], unique=False)
 
     with op.batch_alter_table("tenant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("weight", sa.Integer(), server_default="1", nullable=False))
