@@ -22,7 +22,7 @@ from shared.resources import Resources
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 LISTED_PURPOSES = (*PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
-MAX_BATCH_BYTES = 200 * 1024 * 1024
+BATCH = "batch"
 MAX_LISTED = 10_000
 SHORTEST_LIFE_S, LONGEST_LIFE_S = 3600, 2_592_000
 BATCH_LIFE_S = LONGEST_LIFE_S
@@ -36,7 +36,7 @@ async def create(request: Request) -> Response:
     check_room(resources)
     most = resources.settings.max_file_bytes
     form = await read_multipart(
-        request, resources.blobs, most, limit=lambda fields: _most_bytes(fields, most)
+        request, resources.blobs, most, limit=lambda fields: _checked(fields, most)
     )
     if form.file is None:
         detail = "The form has no file: send it in a part called `file` that has a filename."
@@ -70,6 +70,8 @@ async def save(
         "filename": file.filename,
         "purpose": purpose,
         "content_type": file.content_type,
+        # So that the size of a batch is known before it is read.
+        "lines": file.lines if purpose == BATCH else None,
         "bytes": file.size,
         "sha256": file.sha256,
         "blob": file.blob,
@@ -190,11 +192,11 @@ def _no_such_file(file_id: str) -> NotFound:
     return NotFound(detail, code="file_not_found", param="file_id")
 
 
-def _most_bytes(fields: Mapping[str, str], most: int) -> int:
+def _checked(fields: Mapping[str, str], most: int) -> int:
     # `purpose` usually stands before the file: a wrong one is refused before the upload.
-    if "purpose" not in fields:
-        return most
-    return min(most, MAX_BATCH_BYTES) if _purpose(fields) == "batch" else most
+    if "purpose" in fields:
+        _purpose(fields)
+    return most
 
 
 def _purpose(fields: Mapping[str, str]) -> str:
@@ -209,7 +211,7 @@ def _purpose(fields: Mapping[str, str]) -> str:
 def _life_s(fields: Mapping[str, str]) -> int | None:
     text = fields.get(_SECONDS)
     if text is None and _ANCHOR not in fields:
-        return BATCH_LIFE_S if fields.get("purpose") == "batch" else None
+        return BATCH_LIFE_S if fields.get("purpose") == BATCH else None
     if fields.get(_ANCHOR) != "created_at":
         detail = f"`{_ANCHOR}` must be `created_at`."
         raise BadRequest(detail, param=_ANCHOR)

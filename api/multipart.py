@@ -31,6 +31,7 @@ class ReceivedFile:
     content_type: str | None
     size: int
     sha256: str
+    lines: int
 
 
 @dataclass(slots=True)
@@ -109,9 +110,27 @@ async def _add_file(
         detail = "The form must have one file, in a part called `file`."
         raise BadRequest(detail, param=part.name)
     key = new_key(FOLDER)
-    size, sha256 = await blobs.put_stream(key, parts.content(), max_bytes)
+    counter = _LineCounter()
+    size, sha256 = await blobs.put_stream(key, counter.through(parts.content()), max_bytes)
     filename = _clean(part.filename or "")
-    form.file = ReceivedFile(key, filename, part.content_type, size, sha256)
+    form.file = ReceivedFile(key, filename, part.content_type, size, sha256, counter.lines)
+
+
+class _LineCounter:
+    def __init__(self) -> None:
+        self._breaks = 0
+        self._last = b"\n"
+
+    async def through(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._breaks += chunk.count(b"\n")
+            self._last = chunk[-1:] or self._last
+            yield chunk
+
+    @property
+    def lines(self) -> int:
+        # The last line may end without a break.
+        return self._breaks + (self._last != b"\n")
 
 
 def _clean(filename: str) -> str:

@@ -1,4 +1,7 @@
-"""Removing files: out of sight in one commit, then the bytes, then the row."""
+"""Removing files: out of sight in one commit, then the bytes, then the row.
+
+The bytes that a batch still reads its lines from stay until it has read them.
+"""
 
 import structlog
 
@@ -18,6 +21,10 @@ async def remove(database: Database, blobs: BlobStore, *, tenant_id: str, file_i
         blob = await store.mark_deleted(db, tenant_id, file_id)
     if blob is None:
         return False
+    # Only now: a batch that names the file either came before, or finds none any more.
+    async with database.reading() as db:
+        if await store.is_being_read(db, blob):
+            return True
     try:
         await blobs.delete(blob)
     except OSError as error:

@@ -7,20 +7,38 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     RowMapping,
+    Select,
     and_,
+    column,
     delete,
     insert,
+    literal_column,
     or_,
     select,
+    table,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from shared.database import cut_page, now_ms
+from shared.database import chunks, cut_page, now_ms
 from shared.files.model import StoredFile
 
 FILES = StoredFile.__table__  # type: ignore[attr-defined]
+IDS_PER_STATEMENT = 500
+# Files know nothing of batches but this: what they are made of must be there while they are made.
+_BEING_READ: Select[Any] = (
+    select(column("blob"))
+    .select_from(table("batch_input"))
+    .where(
+        literal_column("NOT stored"),
+        column("batch_id").in_(
+            select(column("id"))
+            .select_from(table("batch"))
+            .where(literal_column("finished_at IS NULL"))
+        ),
+    )
+)
 
 
 async def insert_file(db: AsyncConnection, file: Mapping[str, Any]) -> None:
@@ -32,6 +50,18 @@ async def get(db: AsyncConnection, tenant_id: str, file_id: str) -> Row[Any] | N
     """Return a file of the tenant; None when there is none, or it was deleted or has expired."""
     mine = and_(col(StoredFile.id) == file_id, col(StoredFile.tenant_id) == tenant_id)
     return (await db.execute(select(FILES).where(mine, _alive()))).one_or_none()
+
+
+async def hold(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return those of the files that there are; none of them goes before the transaction ends."""
+    found: list[Row[Any]] = []
+    for some in chunks(sorted(set(ids)), IDS_PER_STATEMENT):
+        mine = and_(col(StoredFile.id).in_(some), col(StoredFile.tenant_id) == tenant_id)
+        query = select(FILES).where(mine, _alive())
+        if db.dialect.name == "postgresql":
+            query = query.order_by(col(StoredFile.id)).with_for_update(read=True)
+        found += (await db.execute(query)).all()
+    return found
 
 
 async def page(
@@ -61,10 +91,20 @@ async def mark_deleted(db: AsyncConnection, tenant_id: str, file_id: str) -> str
     return (await db.execute(marked)).scalar_one_or_none()
 
 
+async def is_being_read(db: AsyncConnection, blob: str) -> bool:
+    """Tell whether a batch still reads its lines from this blob."""
+    query = _BEING_READ.where(column("blob") == blob)
+    return (await db.execute(query.limit(1))).first() is not None
+
+
 async def doomed(db: AsyncConnection, *, limit: int) -> Sequence[Row[str, str]]:
-    """Return (id, blob) of files that are deleted or expired and still have a row."""
+    """Return (id, blob) of files that are deleted or expired and still have a row.
+
+    Those from which a batch still reads its lines are left out.
+    """
     query = select(col(StoredFile.id), col(StoredFile.blob)).where(
-        or_(col(StoredFile.deleted_at).is_not(None), col(StoredFile.expires_at) <= now_ms())
+        or_(col(StoredFile.deleted_at).is_not(None), col(StoredFile.expires_at) <= now_ms()),
+        col(StoredFile.blob).not_in(_BEING_READ),
     )
     return (await db.execute(query.limit(limit))).all()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from shared.files import removal
 from shared.files.model import StoredFile
@@ -151,3 +151,45 @@ async def test_a_full_disk_refuses_uploads(tmp_path: Path) -> None:
 
     assert (answer.status_code, answer.json()["code"]) == (503, "disk_full")
     assert int(answer.headers["retry-after"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"), [(b"", 0), (b"{}", 1), (b"{}\n", 1), (b"{}\n{}", 2), (b"\n\n", 2)]
+)
+async def test_the_lines_of_a_batch_are_counted_as_they_come(
+    opened: World, content: bytes, lines: int
+) -> None:
+    batch = await upload(opened.clients["mine"], content, name="upload", purpose="batch")
+    other = await upload(opened.clients["mine"], content)
+
+    async with opened.resources.database.reading() as db:
+        counted = {row.id: row.lines for row in await db.execute(select(StoredFile.__table__))}  # type: ignore[attr-defined]
+    assert counted == {batch["id"]: lines, other["id"]: None}
+
+
+async def test_what_a_batch_produced_is_listed_and_downloaded(opened: World) -> None:
+    made = await upload(opened.clients["mine"], b'{"id": 1}\n', name="out.jsonl")
+    async with opened.resources.database.transaction() as db:
+        await db.execute(update(StoredFile).values(purpose="batch_output"))
+
+    listed = await opened.clients["mine"].get("/v1/files", params={"purpose": "batch_output"})
+    raw = await opened.clients["mine"].get(f"/v1/files/{made['id']}/content")
+
+    assert [each["purpose"] for each in listed.json()["data"]] == ["batch_output"]
+    assert raw.content == b'{"id": 1}\n'
+
+
+async def test_order_and_limits_of_a_list(opened: World) -> None:
+    mine = opened.clients["mine"]
+    made = [(await upload(mine))["id"] for _ in range(3)]
+
+    for order, wanted in (("asc", sorted(made)), ("desc", sorted(made, reverse=True))):
+        listed = (await mine.get("/v1/files", params={"order": order})).json()
+        found = [each["id"] for each in listed["data"]]
+        assert sorted(found, reverse=order == "desc") == wanted
+        assert (listed["first_id"], listed["last_id"]) == (found[0], found[-1])
+        assert (listed["object"], listed["has_more"]) == ("list", False)
+    assert (await mine.get("/v1/files", params={"limit": 10_000})).status_code == 200
+    for limit in ("0", "10001", "-1", "x"):
+        answer = await mine.get("/v1/files", params={"limit": limit})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "limit")

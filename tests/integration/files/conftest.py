@@ -7,6 +7,7 @@ import pytest
 from obstore.store import MemoryStore
 from sqlmodel import SQLModel
 
+from shared.batches.model import Batch, BatchInput
 from shared.database import Database
 from shared.files.blobs import BlobStore
 from shared.files.model import StoredFile
@@ -22,7 +23,8 @@ def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
-    tables = [SQLModel.metadata.tables[str(StoredFile.__tablename__)]]
+    named = (StoredFile, Batch, BatchInput)
+    tables = [SQLModel.metadata.tables[str(each.__tablename__)] for each in named]
     async with database.transaction() as db:
         await db.run_sync(SQLModel.metadata.create_all, tables=tables)
     yield database

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
+from shared.batches.model import Batch, BatchInput
 from shared.clock import now_ms
 from shared.database import Database
 from shared.files import removal, store
@@ -125,3 +126,61 @@ async def test_a_blob_that_cannot_be_removed_keeps_its_row_for_the_next_sweep(
 
     assert await ids(database) == []
     assert await count(database) == 1
+
+
+async def read_by(database: Database, number: int, *, stored: bool, ended: bool) -> None:
+    """Have a batch whose lines are in the file of this number."""
+    batch = Batch(
+        id=f"batch_{number}",
+        tenant_id="ten_one",
+        state="in_progress",
+        completion_window="24h",
+        complete_by=1,
+        created_at=1,
+        finished_at=1 if ended else None,
+    )
+    rows = {
+        Batch: batch.model_dump() | {"tags": {}},
+        BatchInput: BatchInput(
+            batch_id=batch.id, number=0, blob=f"files/ab/{number}", bytes=1, stored=stored
+        ).model_dump(),
+    }
+    async with database.transaction() as db:
+        for table, row in rows.items():
+            await db.execute(insert(table).values(**row))
+
+
+@pytest.mark.parametrize(
+    ("stored", "ended", "stays"),
+    [(False, False, True), (True, False, False), (False, True, False)],
+)
+async def test_what_a_batch_still_reads_stays(
+    database: Database, blobs: BlobStore, *, stored: bool, ended: bool, stays: bool
+) -> None:
+    """Deleted or expired, it is out of sight at once; its bytes go when they were read."""
+    deleted, expired = await add(database, 1), await add(database, 2, expires_at=1)
+    for number in (1, 2):
+        await blobs.put(f"files/ab/{number}", b"1\n")
+        await read_by(database, number, stored=stored, ended=ended)
+
+    assert await removal.remove(database, blobs, tenant_id="ten_one", file_id=deleted)
+    await removal.sweep(database, blobs)
+
+    async with database.transaction() as db:
+        assert await store.hold(db, "ten_one", [deleted, expired]) == []
+    assert await count(database) == (2 if stays else 0)
+    for number in (1, 2):
+        if stays:
+            assert await blobs.get(f"files/ab/{number}") == b"1\n"
+        else:
+            with pytest.raises(FileNotFoundError):
+                await blobs.get(f"files/ab/{number}")
+
+
+async def test_files_are_held_for_their_own_tenant_only(database: Database) -> None:
+    one, other = await add(database, 1), await add(database, 2, tenant_id="ten_two")
+
+    async with database.transaction() as db:
+        found = await store.hold(db, "ten_one", [one, other, one, "file-none"])
+
+    assert [each.id for each in found] == [one]
