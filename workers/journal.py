@@ -1,6 +1,6 @@
 """All that a worker writes, in order and in groups: attempt rows before the sends, ends after them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,14 +10,14 @@ from shared.batches import tally
 from shared.database import Database, on_commit
 from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
-from shared.jobs import attempt_store, claim_store
+from shared.jobs import attempt_store, claim_store, part_store
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import Change
-from shared.jobs.claims import AttemptStart, ClaimEnd, Standing
+from shared.jobs.claims import AttemptStart, ClaimEnd, PartEnd, Standing
 from shared.jobs.transitions import CANCELLED, FINAL, JobState, Priority, Reason
 from shared.telemetry.metrics import WorkerMetrics
 
-Entry = AttemptStart | ClaimEnd
+Entry = AttemptStart | PartEnd | ClaimEnd
 
 MOST_SENT = 16 * 1024
 """A larger answer is read from the database by whoever waits for it."""
@@ -47,6 +47,10 @@ class Journal:
         """Write an attempt row, unless the claim is lost or the job cancelled: then do not send."""
         return await self._group.add(start)
 
+    async def part(self, part: PartEnd) -> Standing:
+        """Keep one answer of several and its cost; of a lost claim only the cost of the call."""
+        return await self._group.add(part)
+
     async def end(self, end: ClaimEnd) -> bool:
         """Write how a claim ended; False when it was lost, and then only its cost is kept."""
         return await self._group.add(end) is not Standing.LOST
@@ -58,19 +62,36 @@ class Journal:
     async def _write(self, db: AsyncConnection, entries: Sequence[Entry]) -> Sequence[Standing]:
         self._metrics.written(len(entries))
         held = await claim_store.fence(db, [entry.job for entry in entries], owner=self._owner)
-        starts, ends = _sorted(entries)
+        starts, parts, ends = _sorted(entries)
         sendable = [start for start in starts if held.get(start.job.claim) is Standing.HELD]
         if sendable:
             await attempt_store.start_attempts(db, sendable, self._owner)
-        if ends:
-            mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
-            await attempt_store.end_attempts(db, ends, held)
-            numbers = await tally.add(db, _contributions(mine))
+        if ends or parts:
+            await self._end(db, parts, ends, held)
+        return [held.get(entry.job.claim, Standing.LOST) for entry in entries]
+
+    async def _end(
+        self,
+        db: AsyncConnection,
+        parts: Sequence[PartEnd],
+        ends: Sequence[ClaimEnd],
+        held: Mapping[tuple[str, int], Standing],
+    ) -> None:
+        mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
+        await attempt_store.end_attempts(db, [*map(_as_end, parts), *ends], held)
+        new = await part_store.keep(db, [part for part in parts if part.job.claim in held])
+        # In one go: batches are locked in the order of their ids.
+        numbers = await tally.add(db, _contributions([*map(_as_end, new), *mine]))
+        if mine:
             await claim_store.end_claims(db, mine, numbers)
             await self._announcer.announce(db, [_change(end) for end in mine])
             on_commit(db, partial(failpoint, "after_result_commit"))
             failpoint("before_result_commit")
-        return [held.get(entry.job.claim, Standing.LOST) for entry in entries]
+
+
+def _as_end(part: PartEnd) -> ClaimEnd:
+    # What a part shares with an end: the call, and what it cost.
+    return ClaimEnd(part.job, JobState.RUNNING, attempts=(part.attempt,))
 
 
 def _change(end: ClaimEnd) -> Change:
@@ -130,7 +151,10 @@ def _obeying(end: ClaimEnd, standing: Standing) -> ClaimEnd:
     )
 
 
-def _sorted(entries: Sequence[Entry]) -> tuple[list[AttemptStart], list[ClaimEnd]]:
+def _sorted(
+    entries: Sequence[Entry],
+) -> tuple[list[AttemptStart], list[PartEnd], list[ClaimEnd]]:
     starts = [entry for entry in entries if isinstance(entry, AttemptStart)]
+    parts = [entry for entry in entries if isinstance(entry, PartEnd)]
     ends = [entry for entry in entries if isinstance(entry, ClaimEnd)]
-    return starts, ends
+    return starts, parts, ends

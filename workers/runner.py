@@ -244,7 +244,7 @@ class Runner:
 
     async def _renew_slots(self) -> None:
         limiter = self._resources.limiter
-        held = [hold.reservation for hold, _ in self._holds.values() if hold.reservation]
+        held = [each for hold, _ in self._holds.values() for each in hold.reservations.values()]
         await limiter.renew(held, lease_ttl_s=slot_ttl_s(self._resources.settings))
 
 

@@ -82,6 +82,16 @@ class AttemptEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class PartEnd:
+    """One answer of a job that needs several: kept at once, with what its call cost."""
+
+    job: ClaimedJob
+    number: int
+    body: bytes
+    attempt: AttemptEnd
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What is kept for the client: the status and body, inline or in a blob."""
 

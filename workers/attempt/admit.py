@@ -44,7 +44,7 @@ async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission
     began = monotonic()
     job = hold.job
     cost = estimate(work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
-    number = len(hold.calls) + 1
+    number = hold.next_number()
     denials: list[tuple[Denied, Target]] = []
     for target in targets(resources.catalog.resolve(job.model)):
         hold.lane = target.lane_key

@@ -47,15 +47,14 @@ async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceR
     hold.answered = False
     await hold.settled()
     admission = await admit(hold, work, resources)
-    hold.reservation = admission.reservation
+    hold.reservations[admission.number] = admission.reservation
     failpoint("after_acquire")
     await _note_start(hold, admission, resources)
     failpoint("after_attempt_row")
     try:
         return await _send(hold, work, admission, resources)
     finally:
-        ended = hold.calls[admission.number - 1 :]
-        resources.metrics.called(admission.target.deployment, ended)
+        resources.metrics.called(admission.target.deployment, hold.ended(admission.number))
         if hold.deltas is not None:
             # Before the journal writes how it ended: who follows a job leaves at its end.
             await hold.deltas.written()
@@ -82,7 +81,7 @@ async def _note_start(hold: Hold, admission: Admission, resources: WorkerResourc
 
 
 async def _give_back(hold: Hold, admission: Admission, resources: WorkerResources) -> None:
-    hold.reservation = None
+    hold.reservations.pop(admission.number, None)
     await resources.limiter.release(admission.reservation)
 
 
@@ -94,7 +93,7 @@ async def _send(
     request = InferenceRequest(work.operation, target.deployment.model, work.body)
     heard = Heard(target.deployment.provider) if work.streams else None
     try:
-        response = await _held(hold, _perform(hold, request, target, heard, resources))
+        response = await _held(hold, admission, _perform(hold, request, target, heard, resources))
     except ProviderError as error:
         cut = _cut(heard, work)
         raise await settle.failed(hold, error, admission, began, resources, cut=cut) from error
@@ -110,13 +109,15 @@ async def _send(
     return response
 
 
-async def _held(hold: Hold, answer: Awaitable[InferenceResponse]) -> InferenceResponse:
+async def _held(
+    hold: Hold, admission: Admission, answer: Awaitable[InferenceResponse]
+) -> InferenceResponse:
     try:
         async with asyncio.timeout(hold.time_left_s):
             return await answer
     finally:
         # From here on it is settled: renewing it would lease its slot once more.
-        hold.reservation = None
+        hold.reservations.pop(admission.number, None)
 
 
 def _cut(heard: Heard | None, work: Work) -> settle.Cut:

@@ -22,9 +22,10 @@ class Stop(StrEnum):
 class Hold:
     """What is known of a claimed job while it is worked on.
 
-    `calls` are the calls that ended; `lane` is where the last one went or wanted to go;
-    `reservation` is what the limiter holds for the one under way; `answered` says that an
-    answer is there and being kept; `settling` tells the limiter of the last one; `deltas` take what a stream says, over all calls of the claim.
+    `calls` are the calls that ended and are still to be written; `lane` is where the last one
+    went or wanted to go; `reservations` are what the limiter holds for those under way, by their
+    numbers; `answered` says that an answer is there and being kept; `settling` tell the limiter of
+    answers; `deltas` take what a stream says, over all calls of the claim.
     """
 
     job: ClaimedJob
@@ -32,15 +33,31 @@ class Hold:
     answered: bool = False
     claimed_at: float = field(default_factory=monotonic)
     lane: str | None = None
-    reservation: Reservation | None = None
+    reservations: dict[int, Reservation] = field(default_factory=dict)
     deltas: JobDeltas | None = None
-    settling: asyncio.Task[None] | None = None
+    settling: list[asyncio.Task[None]] = field(default_factory=list)
     calls: list[AttemptEnd] = field(default_factory=list)
+    numbered: int = 0
+
+    def next_number(self) -> int:
+        """Return the number of the next call of this claim: several may be under way at once."""
+        self.numbered += 1
+        return self.numbered
+
+    def ended(self, number: int) -> list[AttemptEnd]:
+        """Return how the call with this number ended, as a list; none if it did not."""
+        return [call for call in self.calls if call.call == number]
 
     async def settled(self) -> None:
         """Return once the limiter knows of the answers so far."""
-        if self.settling is not None:
-            await self.settling
+        while self.settling:
+            task = self.settling[-1]
+            if not task.done():
+                # Whoever is cancelled while it waits here must not take the task along.
+                await asyncio.wait([task])
+            if task in self.settling:
+                self.settling.remove(task)
+            task.result()
 
     @property
     def time_left_s(self) -> float:

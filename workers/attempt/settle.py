@@ -68,7 +68,7 @@ def answered(
         )
     )
     told = _tell_limiter(response, admission, resources)
-    hold.settling = asyncio.create_task(told, name="settle")
+    hold.settling.append(asyncio.create_task(told, name="settle"))
 
 
 async def _tell_limiter(

@@ -1,0 +1,73 @@
+"""SQL of the answers that a job of several calls has so far, so that none is asked for twice."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.database import insert_into
+from shared.jobs.claims import ClaimedJob, PartEnd
+from shared.jobs.model import Job, JobPart
+
+
+async def load(db: AsyncConnection, job: ClaimedJob) -> Mapping[int, bytes]:
+    """Return the parts of a job's present generation, by their numbers."""
+    query = select(col(JobPart.number), col(JobPart.body)).where(
+        col(JobPart.job_id) == job.id, col(JobPart.generation) == job.generation
+    )
+    return {row.number: row.body for row in await db.execute(query)}
+
+
+async def keep(db: AsyncConnection, parts: Sequence[PartEnd]) -> list[PartEnd]:
+    """Write parts and add what they cost to their jobs (after the fence); return the new ones.
+
+    One may be there from a commit whose answer was lost: it has been counted.
+    """
+    new = []
+    for part in parts:
+        row = {
+            "job_id": part.job.id,
+            "generation": part.job.generation,
+            "number": part.number,
+            "body": part.body,
+        }
+        if (await db.execute(_insert(db.dialect.name), row)).rowcount:
+            await db.execute(_ADD_COST, _costs(part))
+            new.append(part)
+    return new
+
+
+@cache
+def _insert(dialect: str) -> Any:
+    return insert_into(dialect, JobPart).on_conflict_do_nothing()
+
+
+def _added(column: Any, name: str) -> Any:
+    more = bindparam(name, type_=BigInteger)
+    return func.coalesce(column + more, column, more)
+
+
+_ADD_COST = (
+    update(Job)
+    .where(col(Job.id) == bindparam("at_job"))
+    .values(
+        input_tokens=_added(Job.input_tokens, "more_input"),
+        output_tokens=_added(Job.output_tokens, "more_output"),
+        cached_tokens=_added(Job.cached_tokens, "more_cached"),
+        cost_nanousd=_added(Job.cost_nanousd, "more_cost"),
+    )
+)
+
+
+def _costs(part: PartEnd) -> dict[str, Any]:
+    usage = part.attempt.usage
+    return {
+        "at_job": part.job.id,
+        "more_input": usage and usage.input_tokens,
+        "more_output": usage and usage.output_tokens,
+        "more_cached": usage and usage.cached_tokens,
+        "more_cost": part.attempt.cost_nanousd,
+    }
