@@ -1,0 +1,180 @@
+"""The envelope of a line: what stands round its request, checked by hand because it is done a million times."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from shared.batches.options import BatchOptions
+from shared.jobs.draft import Endpoint
+from shared.jobs.options import MOST_ATTEMPTS, JobWebhook, Metadata
+from shared.jobs.transitions import Priority
+from shared.settings import Settings
+from shared.webhooks.egress import BlockedUrl, check_url
+
+LONGEST_CUSTOM_ID = 256
+MOST_SHOWN = 60
+METHOD = "POST"
+T = TypeVar("T")
+_ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
+_PRIORITIES = {priority.value: priority for priority in Priority}
+_METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
+_WEBHOOK = TypeAdapter(JobWebhook)
+
+
+class Flaw(Exception):
+    """Why a line cannot be done; the message says what to do about it."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.param = param
+
+    def again(self) -> "Flaw":
+        """Return it anew: an exception that is raised twice keeps the traces of both."""
+        return Flaw(self.code, self.message, self.param)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A line as its sender wrote it; what is in `body` is not checked yet."""
+
+    custom_id: str
+    endpoint: Endpoint
+    body: Mapping[str, Any]
+    priority: Priority
+    max_attempts: int
+    tags: dict[str, str]
+    webhook: dict[str, JsonValue] | None
+
+
+def read_envelope(raw: bytes, options: BatchOptions, settings: Settings) -> Envelope:
+    """Read what is round the request.
+
+    Raises:
+        Flaw: what is wrong with it.
+    """
+    try:
+        line = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        message = f"This line is not valid JSON ({error}): write one JSON object a line."
+        raise Flaw("invalid_json_line", message) from error
+    if type(line) is not dict:
+        message = "This line is no JSON object: write one request a line, in braces."
+        raise Flaw("invalid_json_line", message)
+    custom_id = _custom_id(line)
+    if options.task is None:
+        endpoint, body = _request(line, options.endpoint)
+    else:
+        endpoint, body = Endpoint.DOCUMENTS, _document(line, options)
+    return Envelope(
+        custom_id=custom_id,
+        endpoint=endpoint,
+        body=body,
+        priority=_priority(line["priority"]) if "priority" in line else options.priority,
+        max_attempts=_attempts(line["max_attempts"])
+        if "max_attempts" in line
+        else options.max_attempts,
+        tags=_tags(line["metadata"]) if line.get("metadata") is not None else {},
+        webhook=_webhook(line["webhook"], settings) if line.get("webhook") is not None else None,
+    )
+
+
+def _custom_id(line: Mapping[str, Any]) -> str:
+    if (custom_id := line.get("custom_id")) is None:
+        message = "`custom_id` is missing: give each line a text of its own."
+        raise Flaw("missing_custom_id", message, "custom_id")
+    fits = type(custom_id) is str and 0 < len(custom_id) <= LONGEST_CUSTOM_ID
+    if not fits or "\x00" in custom_id:
+        message = (
+            f"`custom_id` must be a text of 1 to {LONGEST_CUSTOM_ID} characters, none of them NUL."
+        )
+        raise Flaw("invalid_custom_id", message, "custom_id")
+    return str(custom_id)
+
+
+def _request(
+    line: Mapping[str, Any], expected: Endpoint | None
+) -> tuple[Endpoint, Mapping[str, Any]]:
+    for name in ("method", "url", "body"):
+        if line.get(name) is None:
+            message = f"`{name}` is missing: a line has custom_id, method, url and body."
+            raise Flaw("missing_required_parameter", message, name)
+    if line["method"] != METHOD:
+        message = f"`method` must be `{METHOD}`, not {_shown(line['method'])}."
+        raise Flaw("invalid_method", message, "method")
+    url = line["url"]
+    endpoint = _ENDPOINTS.get(url) if type(url) is str else None
+    if endpoint is None:
+        message = f"`url` must be one of {', '.join(_ENDPOINTS)}, not {_shown(url)}."
+        raise Flaw("invalid_url", message, "url")
+    if expected is not None and endpoint is not expected:
+        message = (
+            f"`url` is {endpoint}, but the batch was created for {expected}: change the line, or"
+            " create the batch without an endpoint to mix them."
+        )
+        raise Flaw("mismatched_endpoint", message, "url")
+    body = line["body"]
+    if type(body) is not dict:
+        raise Flaw("invalid_request", "`body` must be a JSON object: the request.", "body")
+    return endpoint, body
+
+
+def _document(line: Mapping[str, Any], options: BatchOptions) -> Mapping[str, Any]:
+    file_id = line.get("file_id")
+    if type(file_id) is not str or options.task is None:
+        message = "`file_id` must be the id of an uploaded file."
+        raise Flaw("missing_required_parameter", message, "file_id")
+    return document_body(options, file_id)
+
+
+def document_body(options: BatchOptions, file_id: str) -> dict[str, Any]:
+    """Return the body of the request that puts a batch's task to one file."""
+    task = {} if options.task is None else options.task.model_dump(mode="json", by_alias=True)
+    return {"file_id": file_id, **task}
+
+
+def _priority(value: object) -> Priority:
+    priority = _PRIORITIES.get(value) if type(value) is str else None
+    if priority is None:
+        message = f"`priority` must be one of {', '.join(_PRIORITIES)}, not {_shown(value)}."
+        raise Flaw("invalid_request", message, "priority")
+    return priority
+
+
+def _attempts(value: object) -> int:
+    if type(value) is int and 1 <= value <= MOST_ATTEMPTS:
+        return value
+    message = f"`max_attempts` must be a whole number from 1 to {MOST_ATTEMPTS}."
+    raise Flaw("invalid_request", message, "max_attempts")
+
+
+def _tags(value: object) -> dict[str, str]:
+    return _valid(_METADATA.validate_python, value, "metadata")
+
+
+def _webhook(value: object, settings: Settings) -> dict[str, JsonValue]:
+    webhook = _valid(_WEBHOOK.validate_python, value, "webhook")
+    try:
+        check_url(webhook.url, allow_private=settings.webhook_allow_private)
+    except BlockedUrl as error:
+        message = f"`webhook.url` cannot be used. {error}"
+        raise Flaw("invalid_webhook_url", message, "webhook.url") from error
+    return webhook.model_dump(mode="json")
+
+
+def _valid(validate: Callable[[object], T], value: object, name: str) -> T:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(map(str, (name, *first["loc"])))
+        raise Flaw("invalid_request", f"`{path}` is wrong: {first['msg']}.", path) from error
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return f"`{text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'}`"
