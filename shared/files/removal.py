@@ -3,13 +3,18 @@
 The bytes that a batch still reads its lines from stay until it has read them.
 """
 
+import asyncio
+from collections.abc import Sequence
+
 import structlog
 
-from shared.database import Database
+from shared.database import Database, chunks
 from shared.files import store
 from shared.files.blobs import BlobStore
 
 log = structlog.get_logger()
+
+BLOBS_AT_ONCE = 16
 
 
 async def remove(database: Database, blobs: BlobStore, *, tenant_id: str, file_id: str) -> bool:
@@ -51,3 +56,16 @@ async def sweep(database: Database, blobs: BlobStore, *, limit: int = 500) -> in
         async with database.transaction() as db:
             await store.forget(db, gone)
     return len(gone)
+
+
+async def remove_blobs(blobs: BlobStore, keys: Sequence[str]) -> None:
+    """Delete blobs that no row names any more; one that cannot be is left to the search for orphans."""
+    for some in chunks(keys, BLOBS_AT_ONCE):
+        await asyncio.gather(*(_remove_blob(blobs, key) for key in some))
+
+
+async def _remove_blob(blobs: BlobStore, key: str) -> None:
+    try:
+        await blobs.delete(key)
+    except OSError as error:
+        log.warning("files.blob_not_removed", blob=key, error=str(error))

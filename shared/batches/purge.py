@@ -1,0 +1,63 @@
+"""Purging a batch: its results are gone in one commit, its lines chunk by chunk, its counts never.
+
+What a crash interrupts, `resume` finishes: the leader of the schedulers sees to it.
+"""
+
+import asyncio
+from time import monotonic
+
+import structlog
+
+from shared.batches import purge_store
+from shared.database import Database, Row
+from shared.files import removal
+from shared.files.blobs import BlobStore
+from shared.jobs import retention_store
+
+log = structlog.get_logger()
+
+LINES_AT_ONCE = 200
+PAUSE_S = 0.02
+AT_HAND_S = 1.0
+"""What a caller waits for at most; the rest goes behind its back."""
+
+
+async def purge(database: Database, blobs: BlobStore, batch: Row) -> bool:
+    """Remove an ended batch's requests, results and output files; its row stays, with its counts.
+
+    From the commit of the mark (`purged_at`) on, nothing of it is to be had. False when the batch
+    has not ended (or was opened again) and nothing was done; True also if it was purged before.
+    """
+    async with database.transaction() as db:
+        marked = await purge_store.mark(db, batch["id"], with_files=True)
+    if not marked and batch["purged_at"] is None:
+        return False
+    await clear(database, blobs, batch["id"], within_s=AT_HAND_S)
+    return True
+
+
+async def clear(
+    database: Database, blobs: BlobStore, batch_id: str, *, within_s: float | None = None
+) -> bool:
+    """Remove the lines of a marked batch, then the rest; False when the time ran out before."""
+    until = None if within_s is None else monotonic() + within_s
+    while await _clear_some(database, blobs, batch_id):
+        if until is not None and monotonic() > until:
+            return False
+        # Others write too, and SQLite lets in one at a time.
+        await asyncio.sleep(PAUSE_S)
+    async with database.transaction() as db:
+        inputs = await purge_store.finish(db, batch_id)
+    await removal.remove_blobs(blobs, inputs)
+    log.info("batch.purged", batch_id=batch_id)
+    return True
+
+
+async def _clear_some(database: Database, blobs: BlobStore, batch_id: str) -> bool:
+    async with database.transaction() as db:
+        ids = await purge_store.lines(db, batch_id, limit=LINES_AT_ONCE)
+        if not ids:
+            return False
+        removed = await retention_store.remove_lines(db, ids)
+    await removal.remove_blobs(blobs, removed.blobs)
+    return True

@@ -1,0 +1,98 @@
+"""SQL of the end of a batch's time: its lines go, the batch with its counts and cost stays."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
+
+from shared.auth.model import Tenant
+from shared.batches.model import Batch, BatchEvent, BatchInput
+from shared.database import Row, fetch, now_ms
+from shared.files.model import StoredFile
+from shared.jobs.model import WAITING, Job, in_state
+
+
+async def past(db: AsyncConnection, *, retention_ms: int, limit: int) -> Sequence[Row]:
+    """Return ended batches past their time: their own, else their tenant's, else this one."""
+    own_ms = func.coalesce(col(Batch.retention_s), col(Tenant.retention_s)) * 1000
+    query = (
+        select(col(Batch.id), col(Batch.tenant_id))
+        .outerjoin(Tenant, col(Tenant.id) == col(Batch.tenant_id))
+        .where(
+            col(Batch.purged_at).is_(None),
+            col(Batch.finished_at).is_not(None),
+            col(Batch.finished_at) < now_ms() - func.coalesce(own_ms, retention_ms),
+        )
+        .order_by(col(Batch.finished_at))
+        .limit(limit)
+    )
+    return await fetch(db, query)
+
+
+async def purging(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
+    """Return batches that are marked and not yet empty."""
+    query = select(col(Batch.id), col(Batch.tenant_id)).where(col(Batch.purging))
+    return await fetch(db, query.order_by(col(Batch.id)).limit(limit))
+
+
+async def mark(db: AsyncConnection, batch_id: str, *, with_files: bool) -> bool:
+    """Declare an ended batch's results gone; False when it has not ended or was marked before.
+
+    What its tenant wrote into it goes at once. Its output files go too if they would never
+    expire; `with_files` all of them.
+    """
+    ended = (
+        col(Batch.id) == batch_id,
+        col(Batch.finished_at).is_not(None),
+        col(Batch.purged_at).is_(None),
+    )
+    marked = (
+        update(Batch)
+        .where(*ended)
+        .values(
+            purged_at=now_ms(),
+            purging=True,
+            tags={},
+            errors=None,
+            options={},
+            # Whoever names a URL may have put a secret into it.
+            webhook=None,
+            version=Batch.version + 1,
+        )
+        .returning(col(Batch.tenant_id), col(Batch.output_file_id), col(Batch.error_file_id))
+    )
+    row = (await db.execute(marked)).one_or_none()
+    if row is None:
+        return False
+    outputs = [each for each in row[1:] if each is not None]
+    theirs = [
+        col(StoredFile.id).in_(outputs),
+        col(StoredFile.tenant_id) == row.tenant_id,
+        col(StoredFile.deleted_at).is_(None),
+    ]
+    if not with_files:
+        theirs.append(col(StoredFile.expires_at).is_(None))
+    await db.execute(update(StoredFile).where(*theirs).values(deleted_at=now_ms()))
+    return True
+
+
+async def lines(db: AsyncConnection, batch_id: str, *, limit: int) -> Sequence[str]:
+    """Return lines of a batch, in whatever state they are."""
+    # Two queries, for there are two indexes; those that never ended are hardly ever there.
+    ended = col(Job.outcome_number).is_not(None)
+    for which in (ended, in_state(*WAITING)):
+        query = select(col(Job.id)).where(col(Job.batch_id) == batch_id, which)
+        if ids := (await db.execute(query.limit(limit))).scalars().all():
+            return ids
+    return ()
+
+
+async def finish(db: AsyncConnection, batch_id: str) -> Sequence[str]:
+    """Remove what else there is of a batch; return the blobs of inputs that are no files."""
+    await db.execute(delete(BatchEvent).where(col(BatchEvent.batch_id) == batch_id))
+    gone = delete(BatchInput).where(col(BatchInput.batch_id) == batch_id)
+    rows = await db.execute(gone.returning(col(BatchInput.blob), col(BatchInput.file_id)))
+    blobs = [row.blob for row in rows if row.file_id is None]
+    await db.execute(update(Batch).where(col(Batch.id) == batch_id).values(purging=False))
+    return blobs
