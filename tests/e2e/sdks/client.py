@@ -124,6 +124,53 @@ def unwrap(client: OpenAI, payload: str, headers: dict[str, str], secret: str) -
     return client.webhooks.unwrap(payload, headers, secret=secret).model_dump()
 
 
+def upload(client: OpenAI, content: str, filename: str | None = None, **asked: Any) -> Any:
+    """Upload a text as a file; without a name, as the SDK sends plain bytes."""
+    sent = content.encode()
+    file = sent if filename is None else (filename, sent)
+    return client.files.create(file=file, **asked).model_dump()
+
+
+def file(client: OpenAI, file_id: str) -> Any:
+    """Look a file up."""
+    return client.files.retrieve(file_id).model_dump()
+
+
+def files(client: OpenAI, **asked: Any) -> Any:
+    """List files, all pages, `limit` a page."""
+    return [each.model_dump() for each in client.files.list(**asked)]
+
+
+def content(client: OpenAI, file_id: str) -> Any:
+    """Download a file as text."""
+    return client.files.content(file_id).text
+
+
+def delete_file(client: OpenAI, file_id: str) -> Any:
+    """Delete a file."""
+    return client.files.delete(file_id).model_dump()
+
+
+def create_batch(client: OpenAI, **asked: Any) -> Any:
+    """Hand in a batch."""
+    return client.batches.create(**asked).model_dump()
+
+
+def batch(client: OpenAI, batch_id: str) -> Any:
+    """Look a batch up."""
+    return client.batches.retrieve(batch_id).model_dump()
+
+
+def batches(client: OpenAI, **asked: Any) -> Any:
+    """List batches, all pages, `limit` a page."""
+    return [each.model_dump() for each in client.batches.list(**asked)]
+
+
+def cancel_batch(client: OpenAI, batch_id: str) -> Any:
+    """Cancel a batch."""
+    return client.batches.cancel(batch_id).model_dump()
+
+
 def version(_client: OpenAI) -> Any:
     """Tell which SDK this is."""
     return openai.__version__
@@ -132,11 +179,19 @@ def version(_client: OpenAI) -> Any:
 ACTS: dict[str, Callable[..., Any]] = {
     act.__name__: act
     for act in (
+        batch,
+        batches,
+        cancel_batch,
         chat,
         chat_raw,
+        content,
+        create_batch,
+        delete_file,
         embed,
         embed_raw,
         event_types,
+        file,
+        files,
         leave,
         model,
         models,
@@ -144,6 +199,7 @@ ACTS: dict[str, Callable[..., Any]] = {
         stream,
         stream_helper,
         unwrap,
+        upload,
         version,
         webhooks,
     )
