@@ -131,6 +131,7 @@ class Job(SQLModel, table=True):
         Index(
             "job_line_waiting",
             "batch_id",
+            "held",
             "id",
             **_where("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
         ),

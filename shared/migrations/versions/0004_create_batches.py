@@ -210,7 +210,7 @@ def _change_jobs() -> None:
         )
         batch_op.create_index(
             "job_line_waiting",
-            ["batch_id", "id"],
+            ["batch_id", "held", "id"],
             unique=False,
             sqlite_where=sa.text("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
             postgresql_where=sa.text("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
