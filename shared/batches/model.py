@@ -111,7 +111,8 @@ class BatchInput(SQLModel, table=True):
     """A pile of lines that came at once: the batch's file, or what was appended later.
 
     First every line is checked (`checked`, `lines` valid ones found), then stored as jobs:
-    `stored_bytes` and `stored_lines` (read, whether valid or not) are how far that has come.
+    `stored_bytes` and `stored_lines` (read, whether valid or not) are how far that has come,
+    `stored_jobs` is how many jobs it gave. `first_line` is the number that its first line has.
     """
 
     __tablename__ = "batch_input"
@@ -128,6 +129,7 @@ class BatchInput(SQLModel, table=True):
     stored: bool = False
     stored_bytes: int = Field(default=0, sa_type=BigInteger)
     stored_lines: int = 0
+    stored_jobs: int = 0
 
     __table_args__ = (
         Index("batch_input_blob", "blob"),

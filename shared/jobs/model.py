@@ -147,7 +147,7 @@ class Job(SQLModel, table=True):
             "twin_key",
             **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         ),
-        Index("job_following", "follows", **_where("follows IS NOT NULL")),
+        Index("job_following", "follows", **_where("state = 'queued' AND held = 'coalesced'")),
         Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
         # What retention reads: lines of batches go with their batch.
         Index(

@@ -119,6 +119,7 @@ def _create_batches() -> None:
         sa.Column("stored", sa.Boolean(), nullable=False),
         sa.Column("stored_bytes", sa.BigInteger(), nullable=False),
         sa.Column("stored_lines", sa.Integer(), nullable=False),
+        sa.Column("stored_jobs", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("batch_id", "number"),
     )
     with op.batch_alter_table("batch_input", schema=None) as batch_op:
@@ -198,8 +199,8 @@ def _change_jobs() -> None:
             "job_following",
             ["follows"],
             unique=False,
-            sqlite_where=sa.text("follows IS NOT NULL"),
-            postgresql_where=sa.text("follows IS NOT NULL"),
+            sqlite_where=sa.text("state = 'queued' AND held = 'coalesced'"),
+            postgresql_where=sa.text("state = 'queued' AND held = 'coalesced'"),
         )
         batch_op.create_index(
             "job_line_ended",
