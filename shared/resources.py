@@ -12,6 +12,7 @@ from shared.batches import tally
 from shared.database import Database
 from shared.enqueue import Enqueuer
 from shared.files.blobs import BlobStore
+from shared.files.opening import open_blobs
 from shared.garbage import collect_less_often
 from shared.jobs.announcer import Announcer
 from shared.publisher import Publisher
@@ -53,7 +54,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             enqueuer=enqueuer,
             publisher=publisher,
             announcer=announcer,
-            blobs=BlobStore(settings.data_dir / "blobs"),
+            blobs=open_blobs(settings),
             catalog=load_catalog(read_config_file(settings.config), settings.provider_keys),
             secret_key=secret_key(settings),
         )

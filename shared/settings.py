@@ -34,9 +34,22 @@ class Settings(BaseSettings):
     inline_bytes: int = 64 * 1024
     max_queued_jobs_per_tenant: int = 1_000_000
     max_queued_bytes_per_tenant: int = 4 * 1024**3
+    max_queued_tokens_per_tenant: int = 10_000_000_000
     max_queued_jobs: int = 2_000_000
     max_queued_bytes: int = 16 * 1024**3
     min_free_disk_bytes: int = 256 * 1024 * 1024
+
+    # where blobs are; empty: in the data folder
+    blob_url: str = Field(default="", pattern=r"^$|^s3://[A-Za-z0-9._-]+(/[A-Za-z0-9._/-]*)?$")
+    s3_endpoint: str = ""
+    s3_region: str = ""
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
+    s3_virtual_host: bool = False
+
+    # for how long things are kept
+    result_retention_s: float = Field(default=30 * 24 * 3600, gt=0)
+    orphan_age_s: float = Field(default=24 * 3600, ge=3600)
     idempotency_ttl_s: float = 24 * 3600
     default_lifetime_s: float = 24 * 3600
     max_lifetime_s: float = 7 * 24 * 3600

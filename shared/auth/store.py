@@ -22,6 +22,12 @@ async def ensure_tenant(db: AsyncConnection, *, id: str, name: str, created_at: 
     return str((await db.execute(query)).scalar_one())
 
 
+async def retentions(db: AsyncConnection) -> Mapping[str, int | None]:
+    """Return for how many seconds each tenant keeps what has ended; None: as long as all."""
+    rows = await db.execute(select(col(Tenant.id), col(Tenant.retention_s)))
+    return {row.id: row.retention_s for row in rows}
+
+
 async def find(db: AsyncConnection, prefix: str) -> Row[Any] | None:
     """Return the key with this prefix, whatever its tenant and state."""
     return (await db.execute(select(KEYS).where(col(ApiKey.prefix) == prefix))).one_or_none()

@@ -6,23 +6,35 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
+from shared.clock import now_ms
 from shared.errors import TooLarge
 from shared.ids import new_id
 
 READ_BYTES = 256 * 1024
 PARTS_AT_ONCE = 2
+LISTED_AT_ONCE = 500
 _LOCAL_PART_BYTES = 1024 * 1024
 # The least that S3 takes for a part of an upload.
 _REMOTE_PART_BYTES = 5 * 1024 * 1024
+_NO_BUCKET = "NoSuchBucket"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob that is there, and when it was written by the clock of whoever stores it."""
+
+    key: str
+    written_at: int
 
 
 def new_key(folder: str) -> str:
@@ -50,7 +62,8 @@ class BlobStore:
     def __init__(self, root: Path, *, store: ObjectStore | None = None) -> None:
         """Keep blobs below `root`, or in `store` when the bytes shall be somewhere else."""
         self._root = root if store is None else None
-        self._store = store or LocalStore(root, mkdir=True)
+        # A folder goes with the last blob in it: there is one for every job with a large result.
+        self._store = store or LocalStore(root, mkdir=True, automatic_cleanup=True)
         self._part_bytes = _LOCAL_PART_BYTES if store is None else _REMOTE_PART_BYTES
         if store is None:
             # The folder may be new, and so may the one that it is in.
@@ -102,6 +115,24 @@ class BlobStore:
         with _os_errors(), suppress(FileNotFoundError):
             await obstore.delete_async(self._store, _checked(key))
 
+    async def pages(self) -> AsyncIterator[Sequence[StoredBlob]]:
+        """List every blob, page by page and in no order, at the pace of who reads."""
+        with _os_errors():
+            async for page in obstore.list(self._store, chunk_size=LISTED_AT_ONCE):
+                yield [
+                    StoredBlob(each["path"], round(each["last_modified"].timestamp() * 1000))
+                    for each in page
+                ]
+
+    async def remove_unfinished(self, *, older_than_s: float) -> int:
+        """Remove what writers that died left half-written; return how many.
+
+        On object storage that is the bucket's own business: a rule of its life cycle.
+        """
+        if self._root is None:
+            return 0
+        return await asyncio.to_thread(_remove_staged, self._root, now_ms() / 1000 - older_than_s)
+
     @asynccontextmanager
     async def local_path(self, key: str) -> AsyncIterator[Path]:
         """Give the blob as a file to read: its own when it is local, else a copy while it is needed."""
@@ -138,6 +169,12 @@ def _os_errors() -> Iterator[None]:
     # To obstore a full disk is an error of its own kind, to everyone else it is an OSError.
     try:
         yield
+    except FileNotFoundError as error:
+        if _NO_BUCKET not in str(error):
+            raise
+        # Not one blob is missing but the whole store: that may pass.
+        message = "the object store knows no such bucket"
+        raise OSError(message) from error
     except BaseError as error:
         raise OSError(str(error).partition("\n")[0]) from error
 
@@ -163,6 +200,18 @@ def _checked(key: str) -> str:
         message = f"{key!r} is no key of a blob"
         raise ValueError(message)
     return key
+
+
+def _remove_staged(root: Path, before: float) -> int:
+    removed = 0
+    for folder, _, names in os.walk(root):
+        # How obstore names what it has not finished; no key looks like it.
+        for path in (Path(folder, name) for name in names if "#" in name):
+            with suppress(OSError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    removed += 1
+    return removed
 
 
 def _sync_up(root: Path, path: Path) -> None:
