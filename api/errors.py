@@ -16,7 +16,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from shared.database import is_unavailable
-from shared.errors import BadRequest, PenstockError, Unavailable
+from shared.errors import BadRequest, PenstockError, Unavailable, openai_error
 
 REQUEST_ID = "penstock.request_id"
 CLIENT_CLOSED_REQUEST = 499
@@ -28,15 +28,6 @@ log = structlog.get_logger()
 # What OpenAI's SDKs repeat unless they are told not to.
 _RETRIED_BY_CLIENTS = {408, 409, 429}
 _NEVER_BETTER = {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED}
-_OPENAI_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "rate_limit_error",
-    500: "server_error",
-    502: "server_error",
-    503: "service_unavailable_error",
-    504: "server_error",
-}
 
 
 class _HttpError(PenstockError):
@@ -60,12 +51,7 @@ def problem(error: PenstockError, scope: Scope) -> dict[str, Any]:
         "instance": scope.get("path", ""),
         "code": error.code,
         "request_id": scope.get(REQUEST_ID),
-        "error": {
-            "message": error.detail,
-            "type": _OPENAI_TYPES.get(error.status, "invalid_request_error"),
-            "param": error.param,
-            "code": error.code,
-        },
+        "error": openai_error(error),
     }
 
 

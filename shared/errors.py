@@ -104,3 +104,24 @@ class Unavailable(PenstockError):
     """A limit of the service, or a part of it that is down."""
 
     status, code, title = 503, "service_unavailable", "Service unavailable"
+
+
+def openai_error(error: PenstockError) -> dict[str, JsonValue]:
+    """Return the error as OpenAI's SDKs expect it."""
+    return {
+        "message": error.detail,
+        "type": _OPENAI_TYPES.get(error.status, "invalid_request_error"),
+        "param": error.param,
+        "code": error.code,
+    }
+
+
+_OPENAI_TYPES: Mapping[int, str] = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    502: "server_error",
+    503: "service_unavailable_error",
+    504: "server_error",
+}

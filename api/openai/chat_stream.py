@@ -21,12 +21,13 @@ from api.job_replies import result_bytes
 from api.log_reader import LogReader
 from api.openai.call import Call, failure_response
 from api.openai.chat_chunks import Chunks, event
-from api.openai.failures import JobFailed, StreamBroken, failure_of
+from api.openai.failures import StreamBroken
 from api.openai.vigil import Vigil, vigil
 from api.slow_reader import SlowReader, abort
 from shared.database import Row
 from shared.errors import PenstockError
 from shared.events.deltas import MOST_READ, Delta
+from shared.jobs.failures import JobFailed, failure_of
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState
 

@@ -13,11 +13,11 @@ from api.drafts import Direct
 from api.job_replies import ACCEPTED, job_reply, load, result_bytes
 from api.jobs import submit
 from api.openai.call import Call, failure_response, open_call
-from api.openai.failures import failure_of
 from api.openai.vigil import NoAnswerYet, vigil
 from api.prefer import preference
 from shared.auth.permissions import Permission
 from shared.jobs.draft import Endpoint
+from shared.jobs.failures import failure_of
 from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from api.errors import problem_response
-from api.openai.failures import failure_of
+from shared.jobs.failures import failure_of
 from shared.jobs.transitions import JobState, Reason
 from shared.providers import errors as provider_errors
 from shared.providers.errors import ProviderError

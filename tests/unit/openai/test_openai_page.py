@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from api.openai import failures
+from api.openai.failures import StreamBroken
+from shared.jobs import failures
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs" / "openai.md").read_text("utf-8")
@@ -18,7 +19,7 @@ def test_every_code_stands_beside_its_status() -> None:
     assert len(told) > 10
     for each in told:
         assert f"`{each.code or 'bad_request'}`" in written[each.status], each
-    assert "`stream_broken`" in written[failures.StreamBroken.status]
+    assert "`stream_broken`" in written[StreamBroken.status]
     source = (ROOT / "api" / "openai" / "vigil.py").read_text("utf-8")
     for code in re.findall(r'code="(\w+)"', source):
         assert f"`{code}`" in written[503]
