@@ -12,6 +12,8 @@ from api.openai.disconnect import Canceller
 from api.readiness import Readiness
 from api.waiting import Waiting, left_at_signals
 from shared.auth.keyring import Keyring
+from shared.batches import store as batch_store
+from shared.jobs.admission import Admission
 from shared.jobs.pace import Pace
 from shared.jobs.pulse import Pulse
 from shared.jobs.reader import JobReader
@@ -27,6 +29,7 @@ class State(TypedDict):
 
     resources: Resources
     keyring: Keyring
+    admission: Admission
     submitter: Submitter
     reader: JobReader
     pace: Pace
@@ -48,16 +51,22 @@ def lifespan(
     @asynccontextmanager
     async def run(_app: Starlette) -> AsyncIterator[State]:
         async with open_resources(settings) as resources:
+            database = resources.database
+            admission = Admission(database, settings, unread=batch_store.unread)
             submitter = Submitter(
-                resources.database, resources.publisher, resources.announcer, settings
+                database,
+                resources.publisher,
+                resources.announcer,
+                settings,
+                admission=admission,
             )
             waiting = Waiting(resources.redis)
-            keyring = Keyring(resources.database, resources.secret_key)
+            keyring = Keyring(database, resources.secret_key)
             canceller = Canceller(resources, metrics)
-            reader, pace = JobReader(resources.database), Pace(resources.database)
+            reader, pace = JobReader(database), Pace(database)
             deltas = LogReader(resources.redis)
             followers = Followers(
-                resources.database,
+                database,
                 waiting,
                 deltas,
                 reader,
@@ -72,6 +81,7 @@ def lifespan(
                     yield State(
                         resources=resources,
                         keyring=keyring,
+                        admission=admission,
                         submitter=submitter,
                         reader=reader,
                         pace=pace,
@@ -80,7 +90,7 @@ def lifespan(
                         followers=followers,
                         levels=Levels(resources.redis),
                         canceller=canceller,
-                        pulse=Pulse(resources.database),
+                        pulse=Pulse(database),
                         metrics=metrics,
                         readiness=Readiness(resources),
                     )

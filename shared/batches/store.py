@@ -124,7 +124,9 @@ async def retry(
     )
     was_ended = col(Batch.finished_at).is_not(None)
     # What a cancelled or expired batch had not read by its end stays unread.
-    over = select(col(Batch.id)).where(col(Batch.id) == batch_id, was_ended)
+    over = select(col(Batch.id)).where(
+        col(Batch.id) == batch_id, col(Batch.tenant_id) == tenant_id, was_ended
+    )
     await db.execute(
         update(BatchInput).where(col(BatchInput.batch_id).in_(over)).values(stored=True)
     )

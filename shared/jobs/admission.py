@@ -2,8 +2,12 @@
 
 import asyncio
 import shutil
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.database import Database
 from shared.errors import LimitExceeded, Unavailable
@@ -16,10 +20,25 @@ COST_SHARE = 20
 """A count that took t seconds is repeated after 20 t at the earliest: at most 5 % of a reader."""
 
 
+Counts = Mapping[str, tuple[int, int, int]]
+"""(jobs, bytes, tokens) by tenant."""
+Unread = Callable[[AsyncConnection], Awaitable[Counts]]
+"""Returns what was accepted in bulk and is no job yet."""
+
+
 @dataclass(slots=True)
-class _Load:
+class Load:
+    """What waits, or is to wait: jobs, the bytes of their requests, the tokens they may need."""
+
     jobs: int = 0
     bytes: int = 0
+    tokens: int = 0
+
+    def add(self, other: "Load") -> None:
+        """Let more wait."""
+        self.jobs += other.jobs
+        self.bytes += other.bytes
+        self.tokens += other.tokens
 
 
 class Admission:
@@ -29,11 +48,14 @@ class Admission:
     within the same second.
     """
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, *, unread: Unread | None = None
+    ) -> None:
         self._database = database
         self._settings = settings
-        self._loads: dict[str, _Load] = {}
-        self._total = _Load()
+        self._unread = unread
+        self._loads: dict[str, Load] = {}
+        self._total = Load()
         self._free_disk = 0
         self._fresh_until = 0.0
         self._lock = asyncio.Lock()
@@ -45,29 +67,43 @@ class Admission:
             LimitExceeded: the tenant's own limit; `extra` has `limit` and `current`.
             Unavailable: a limit of the whole service, or too little free disk.
         """
+        await self.admit_load(draft.tenant_id, Load(1, draft.request_bytes, draft.tokens))
+
+    async def admit_load(self, tenant_id: str, more: Load) -> None:
+        """Reserve room for many jobs at once, all or none.
+
+        Raises:
+            LimitExceeded, Unavailable: as for a single job.
+        """
+        await self.check_load(tenant_id, more)
+        for load in (self._loads.setdefault(tenant_id, Load()), self._total):
+            load.add(more)
+
+    async def check_load(self, tenant_id: str, more: Load) -> None:
+        """Do the same without reserving anything.
+
+        Raises:
+            LimitExceeded, Unavailable: as for a single job.
+        """
         await self._refresh()
-        settings, size = self._settings, draft.request_bytes
-        mine = self._loads.setdefault(draft.tenant_id, _Load())
+        most, mine, total = self._settings, self._loads.get(tenant_id, Load()), self._total
+        own, all_of = LimitExceeded, Unavailable
+        _check(own, "jobs you have queued", mine.jobs, more.jobs, most.max_queued_jobs_per_tenant)
         _check(
-            LimitExceeded, "jobs you have queued", mine.jobs, 1, settings.max_queued_jobs_per_tenant
+            own, "bytes you have queued", mine.bytes, more.bytes, most.max_queued_bytes_per_tenant
         )
         _check(
-            LimitExceeded,
-            "bytes you have queued",
-            mine.bytes,
-            size,
-            settings.max_queued_bytes_per_tenant,
+            own,
+            "tokens you have queued",
+            mine.tokens,
+            more.tokens,
+            most.max_queued_tokens_per_tenant,
         )
-        _check(Unavailable, "jobs queued by all", self._total.jobs, 1, settings.max_queued_jobs)
-        _check(
-            Unavailable, "bytes queued by all", self._total.bytes, size, settings.max_queued_bytes
-        )
-        if self._free_disk - size < settings.min_free_disk_bytes:
+        _check(all_of, "jobs queued by all", total.jobs, more.jobs, most.max_queued_jobs)
+        _check(all_of, "bytes queued by all", total.bytes, more.bytes, most.max_queued_bytes)
+        if self._free_disk - more.bytes < most.min_free_disk_bytes:
             detail = "The disk of the service is nearly full: nothing was stored. Try again later."
             raise Unavailable(detail, code="disk_full", retry_after_s=60)
-        for load in (mine, self._total):
-            load.jobs += 1
-            load.bytes += size
 
     async def _refresh(self) -> None:
         loop = asyncio.get_running_loop()
@@ -77,15 +113,25 @@ class Admission:
             if (began := loop.time()) < self._fresh_until:
                 return
             async with self._database.reading() as db:
-                counts = await store.backlog(db)
+                counts: list[Counts] = [await store.backlog(db)]
+                if self._unread is not None:
+                    counts.append(await self._unread(db))
             self._free_disk = await asyncio.to_thread(_free_disk, self._settings.data_dir)
-            self._loads = {tenant: _Load(*count) for tenant, count in counts.items()}
-            self._total = _Load(
-                sum(load.jobs for load in self._loads.values()),
-                sum(load.bytes for load in self._loads.values()),
-            )
+            self._loads, self._total = _sums(counts)
             now = loop.time()
             self._fresh_until = now + max(REFRESH_S, (now - began) * COST_SHARE)
+
+
+def _sums(
+    counts: Sequence[Counts],
+) -> tuple[dict[str, Load], Load]:
+    loads: dict[str, Load] = defaultdict(Load)
+    total = Load()
+    for by_tenant in counts:
+        for tenant_id, count in by_tenant.items():
+            loads[tenant_id].add(Load(*count))
+            total.add(Load(*count))
+    return dict(loads), total
 
 
 def _check(

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BindParameter,
+    Float,
     Select,
     and_,
     bindparam,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     select,
     tuple_,
 )
+from sqlalchemy import cast as cast_to
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -213,14 +215,18 @@ async def finished_within(db: AsyncConnection, *, window_ms: int) -> int:
     return int((await db.execute(query)).scalar_one())
 
 
-async def backlog(db: AsyncConnection) -> dict[str, tuple[int, int]]:
-    """Return (jobs, bytes) that wait, by tenant."""
+async def backlog(db: AsyncConnection) -> dict[str, tuple[int, int, int]]:
+    """Return (jobs, bytes, tokens) that wait, by tenant."""
+    # As floats: two absurd numbers of tokens must not be more than a sum can hold.
+    size, tokens = func.sum(col(Job.request_bytes)), func.sum(cast_to(col(Job.tokens), Float))
     query = (
-        select(col(Job.tenant_id), func.count(), func.sum(col(Job.request_bytes)))
+        select(col(Job.tenant_id), func.count(), size, tokens)
         .where(in_state(*WAITING))
         .group_by(col(Job.tenant_id))
     )
-    return {row[0]: (int(row[1]), int(row[2] or 0)) for row in await db.execute(query)}
+    return {
+        row[0]: (int(row[1]), int(row[2] or 0), int(row[3] or 0)) for row in await db.execute(query)
+    }
 
 
 async def forget_keys(db: AsyncConnection) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,7 +16,7 @@ from shared.jobs.admission import Admission
 from shared.jobs.announcer import Announcer
 from shared.jobs.changes import change_of
 from shared.jobs.draft import JobDraft
-from shared.jobs.model import Job
+from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState
 from shared.jobs.wakeups import wakeups
 from shared.publisher import Publisher
@@ -50,11 +49,13 @@ class Submitter:
         publisher: Publisher,
         announcer: Announcer,
         settings: Settings,
+        *,
+        admission: Admission | None = None,
     ) -> None:
         self._publisher = publisher
         self._announcer = announcer
         self._settings = settings
-        self._admission = Admission(database, settings)
+        self._admission = admission or Admission(database, settings)
         self._group: GroupCommit[_Entry, Submission] = GroupCommit(
             database, self._write, linger_s=0.003
         )
@@ -105,9 +106,9 @@ class Submitter:
     ) -> Sequence[Submission | Exception]:
         replays = await self._replays(db, entries)
         fresh = [entry for entry in entries if entry.job_id not in replays]
-        rows = {entry.job_id: _job_row(entry) for entry in fresh}
+        rows = {entry.job_id: job_row(entry.job_id, entry.draft) for entry in fresh}
         if rows:
-            requests = [_request_row(entry) for entry in fresh]
+            requests = [request_row(entry.job_id, entry.draft) for entry in fresh]
             await store.insert_jobs(db, list(rows.values()), requests)
             await self._announcer.announce(db, [change_of(row) for row in rows.values()])
             await self._promise(db, rows.values())
@@ -175,41 +176,3 @@ def _key_claim(entry: _Entry, settings: Settings) -> store.KeyClaim:
         job_id=entry.job_id,
         ttl_ms=round(settings.idempotency_ttl_s * 1000),
     )
-
-
-def _job_row(entry: _Entry) -> dict[str, Any]:
-    draft = entry.draft
-    later = draft.scheduled_at is not None and draft.scheduled_at > draft.created_at
-    return {
-        **_EMPTY_ROW,
-        "id": entry.job_id,
-        "tenant_id": draft.tenant_id,
-        "endpoint": draft.endpoint,
-        "model": draft.model,
-        "state": JobState.SCHEDULED if later else JobState.QUEUED,
-        "priority": draft.priority.rank,
-        "max_attempts": draft.max_attempts,
-        "on_unknown": draft.on_unknown,
-        "created_at": draft.created_at,
-        "scheduled_at": draft.scheduled_at,
-        "not_before": draft.scheduled_at if later else None,
-        "complete_by": draft.complete_by,
-        "wakeup_at": None if later else draft.created_at,
-        "request_bytes": draft.request_bytes,
-        "lane": draft.lane,
-        "tokens": draft.tokens,
-        "custom_id": draft.custom_id,
-        "metadata": draft.tags,
-        "webhook": draft.webhook,
-    }
-
-
-# Every column, so that a row just stored reads like one that was fetched.
-_EMPTY_ROW: dict[str, Any] = {
-    column.name: getattr(column.default, "arg", None)
-    for column in Job.__table__.columns  # type: ignore[attr-defined]
-}
-
-
-def _request_row(entry: _Entry) -> dict[str, Any]:
-    return {"job_id": entry.job_id, "body": entry.draft.body, "blob": entry.draft.blob}

@@ -53,7 +53,7 @@ class Desk:
 
     async def count(self) -> int:
         async with self.database.reading() as db:
-            return sum(jobs for jobs, _ in (await store.backlog(db)).values())
+            return sum(jobs for jobs, *_ in (await store.backlog(db)).values())
 
     async def promises(self) -> list[str]:
         async with self.database.reading() as db:
