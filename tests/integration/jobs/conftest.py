@@ -11,7 +11,7 @@ from shared.database import Database
 from shared.ids import new_id
 from shared.jobs import store
 from shared.jobs.draft import Endpoint, JobDraft
-from shared.jobs.submit import _Entry, _job_row, _request_row
+from shared.jobs.rows import job_row, request_row
 
 AddJob = Callable[..., Awaitable[str]]
 
@@ -31,10 +31,10 @@ def add_job(database: Database) -> AddJob:
     async def add(**changes: Any) -> str:
         now = now_ms()
         draft = JobDraft("ten_1", Endpoint.CHAT, "m", b"{}", 2, now, now + 3_600_000)
-        entry = _Entry(new_id("job"), draft)
-        row = {**_job_row(entry), **changes}
+        job_id = new_id("job")
+        row = {**job_row(job_id, draft), **changes}
         async with database.transaction() as db:
-            await store.insert_jobs(db, [row], [_request_row(entry)])
-        return entry.job_id
+            await store.insert_jobs(db, [row], [request_row(job_id, draft)])
+        return job_id
 
     return add

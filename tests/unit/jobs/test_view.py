@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from shared.jobs.draft import Endpoint, JobDraft
-from shared.jobs.submit import _Entry, _job_row
+from shared.jobs.rows import job_row
 from shared.jobs.transitions import JobState
 from shared.jobs.view import Place, public_job, status_of, usd
 
 
 def row(**changes: Any) -> dict[str, Any]:
     draft = JobDraft("ten_1", Endpoint.CHAT, "m", b"{}", 2, 1_767_225_600_123, 1_767_312_000_000)
-    return {**_job_row(_Entry("job_1", draft)), **changes}
+    return {**job_row("job_1", draft), **changes}
 
 
 def attempt(generation: int, **changes: Any) -> dict[str, Any]:
