@@ -97,7 +97,7 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         # Partial indexes: the finished millions cost the engine's queries nothing.
         Index("job_by_tenant", "tenant_id", "created_at", "id"),
-        Index("job_running", "lease_expires_at", **_where("state = 'running'")),
+        Index("job_running", "lease_expires_at", "lane", **_where("state = 'running'")),
         Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
         # All that the dispatcher reads of a job: it never looks at the rows themselves.
         Index(
@@ -111,12 +111,15 @@ class Job(SQLModel, table=True):
             "tokens",
             "crashes",
             "model",
+            "batch_id",
             **_where("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
         ),
         Index(
             "job_woken",
             "priority",
             "wakeup_at",
+            "lane",
+            "tenant_id",
             **_where("state = 'queued' AND wakeup_at IS NOT NULL"),
         ),
         Index("job_scheduled", "not_before", **_where("state = 'scheduled'")),

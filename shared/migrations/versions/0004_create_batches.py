@@ -190,10 +190,30 @@ def _change_jobs() -> None:
                 "tokens",
                 "crashes",
                 "model",
+                "batch_id",
             ],
             unique=False,
             sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
             postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("job_running"), sqlite_where=sa.text("state = 'running'"))
+        batch_op.create_index(
+            "job_running",
+            ["lease_expires_at", "lane"],
+            unique=False,
+            sqlite_where=sa.text("state = 'running'"),
+            postgresql_where=sa.text("state = 'running'"),
+        )
+        batch_op.drop_index(
+            batch_op.f("job_woken"),
+            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "job_woken",
+            ["priority", "wakeup_at", "lane", "tenant_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+            postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
         )
         batch_op.create_index(
             "job_following",
