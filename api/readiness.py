@@ -14,6 +14,8 @@ from shared.resources import Resources
 
 FRESH_S = 1.0
 PATIENCE_S = 3.0
+SIGN, SIGN_S = "penstock:ready", 60.0
+"""What is written to see that Redis can be written."""
 log = structlog.get_logger()
 
 
@@ -75,7 +77,8 @@ class Readiness:
         return ()
 
     async def _redis(self) -> tuple[Problem, ...]:
-        await self._resources.redis.ping()
+        # A write: one that is full, or a replica that was taken for the master, still answers pings.
+        await self._resources.redis.set(SIGN, 1, px=round(SIGN_S * 1000))
         return ()
 
     async def _crew(self) -> tuple[Problem, ...]:

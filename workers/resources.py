@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from shared import redis
 from shared.database import Database
 from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
@@ -96,7 +97,13 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
             providers.get(target)
         deltas = DeltaWriter(DeltaLog(shared.redis, ttl_s=settings.deltas_kept_s))
         deltas.start()
-        limiter = Limiter(shared.redis, under_way=partial(_calls_under_way, shared.database))
+        losses = redis.Losses()
+        connection = redis.connect(settings.redis_url, losses=losses)
+        limiter = Limiter(
+            connection,
+            under_way=partial(_calls_under_way, shared.database),
+            losses=lambda: losses.count,
+        )
         try:
             yield WorkerResources(
                 shared=shared,
@@ -113,6 +120,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
             await journal.close()
             await deltas.close()
             await limiter.flush()
+            await connection.aclose()
             await extractor.aclose()
             await providers.aclose()
 

@@ -20,6 +20,7 @@ SETTLED_MS = 600_000  # how long a settled operation is known: a late reply or r
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 300.0
 LEASES_AT_ONCE = 500
 NOT_REBUILT = [3]
+ADMITTED = (1, 2)
 REASONS = {-1: "pause", -2: "concurrency"}
 NOTHING = Cost(0, 0, 0)
 
@@ -52,7 +53,8 @@ class Limiter:
 
     An operation id names one call and is never used for another. `under_way` tells which
     operations of a lane have a call now: where it is given, a lane that Redis does not know is
-    rebuilt from it before anything is admitted. `clock` (µs) is for tests: in production Redis's
+    rebuilt from it before anything is admitted, and so is every lane after
+    `losses`, the number of connections that were lost, has grown. `clock` (µs) is for tests: in production Redis's
     own clock decides. One limiter belongs to one event loop.
     """
 
@@ -63,11 +65,14 @@ class Limiter:
         timeout_s: float = 5.0,
         most_owed: int = 10_000,
         under_way: UnderWay | None = None,
+        losses: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
     ) -> None:
         self._scripts = load_scripts()
         self._under_way = under_way
+        self._losses = losses
         self._rebuilding: dict[str, asyncio.Task[None]] = {}
+        self._rebuilt_after: dict[str, int] = {}
         self._trips = RoundTrips(redis, timeout_s=timeout_s, most_owed=most_owed, clock=clock)
 
     @property
@@ -91,7 +96,10 @@ class Limiter:
         """
         try:
             reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
-            if reply == NOT_REBUILT:
+            if reply == NOT_REBUILT or self._may_have_been_set_back(lane):
+                if reply[0] in ADMITTED:
+                    # By books that may lack the calls of others.
+                    await self.release(Reservation(op_id, lane, estimate))
                 await self._rebuild(lane, lease_ttl_s)
                 reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
         except RedisDownError:
@@ -188,6 +196,11 @@ class Limiter:
             self._trips.abandon(call, undo=self._settlement(held, "release", NOTHING, Outcome.OK))
             raise
 
+    def _may_have_been_set_back(self, lane: Lane) -> bool:
+        # After a failover Redis may know the lane and not its last calls, and say nothing of it.
+        lost = self._losses()
+        return self._under_way is not None and self._rebuilt_after.get(lane.tag, 0) != lost
+
     async def _rebuild(self, lane: Lane, lease_ttl_s: float) -> None:
         """Restore a lane's leases, once for all who ask at the same time."""
         task = self._rebuilding.get(lane.tag)
@@ -198,8 +211,10 @@ class Limiter:
         await asyncio.shield(task)
 
     async def _restore_all(self, lane: Lane, lease_ttl_s: float) -> None:
+        lost = self._losses()
         op_ids = await self._under_way(lane) if self._under_way else ()
         await self.restore(lane, op_ids, lease_ttl_s=lease_ttl_s)
+        self._rebuilt_after[lane.tag] = lost
 
     def _call(self, script: Script, lane: Lane, op_id: str | None, *arguments: str | int) -> Call:
         tag = lane.tag

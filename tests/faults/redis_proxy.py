@@ -1,4 +1,4 @@
-"""A proxy before Redis that carries requests out and loses some of the replies."""
+"""Proxies before Redis: one loses some of the replies, one is slow."""
 
 import select
 import socket
@@ -7,17 +7,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from typing_extensions import override
+
 CHUNK = 1 << 16
 
 
-class LossyProxy:
-    """Forwards; of requests that contain a word, every other one is carried out and never answered."""
+class Proxy:
+    """Forwards what comes, on a port of its own."""
 
     def __init__(self, port: int) -> None:
         self._target = port
-        self._word: bytes | None = None
-        self._seen = 0
-        self.lost = 0
         self._server = socket.create_server(("127.0.0.1", 0))
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -26,10 +25,6 @@ class LossyProxy:
     def url(self) -> str:
         """Where it listens."""
         return f"redis://127.0.0.1:{self._server.getsockname()[1]}/0"
-
-    def lose_every_other(self, word: bytes) -> None:
-        """From now on lose replies: those of the first, third, fifth … request with this word."""
-        self._word = word
 
     def __enter__(self) -> Self:
         self._run(self._accept)
@@ -61,25 +56,61 @@ class LossyProxy:
     def _forward(self, client: socket.socket) -> None:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as up:
             client.settimeout(None)
-            lose = False
             while not self._closed.is_set():
                 ready, _, _ = select.select([client, up], [], [], 0.1)
-                if client in ready:
-                    if not (data := client.recv(CHUNK)):
-                        return
-                    lose = self._loses(data)
-                    up.sendall(data)
-                if up in ready:
-                    if not (data := up.recv(CHUNK)):
-                        return
-                    if lose:
-                        # It was carried out, and nobody will hear of it.
-                        self.lost += 1
-                        return
-                    client.sendall(data)
+                for source, sink in ((client, up), (up, client)):
+                    if source in ready:
+                        data = source.recv(CHUNK)
+                        if not data or not self._passes(data, asked=source is client):
+                            return
+                        sink.sendall(data)
+
+    def _passes(self, data: bytes, *, asked: bool) -> bool:
+        """Look at what is asked or answered before it goes on; False ends the connection."""
+        raise NotImplementedError
+
+
+class LossyProxy(Proxy):
+    """Of requests that contain a word, every other one is carried out and never answered."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self._word: bytes | None = None
+        self._seen = 0
+        self._losing = threading.local()
+        self.lost = 0
+
+    def lose_every_other(self, word: bytes) -> None:
+        """From now on lose replies: those of the first, third, fifth … request with this word."""
+        self._word = word
+
+    @override
+    def _passes(self, data: bytes, *, asked: bool) -> bool:
+        # Each connection has a thread of its own.
+        if asked:
+            self._losing.now = self._loses(data)
+        elif getattr(self._losing, "now", False):
+            # It was carried out, and nobody will hear of it.
+            self.lost += 1
+            return False
+        return True
 
     def _loses(self, data: bytes) -> bool:
         if self._word is None or self._word not in data:
             return False
         self._seen += 1
         return self._seen % 2 == 1
+
+
+class SlowProxy(Proxy):
+    """Every request waits before it is carried out."""
+
+    def __init__(self, port: int, *, delay_s: float) -> None:
+        super().__init__(port)
+        self._delay_s = delay_s
+
+    @override
+    def _passes(self, data: bytes, *, asked: bool) -> bool:
+        if asked:
+            self._closed.wait(self._delay_s)
+        return True
