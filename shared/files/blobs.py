@@ -103,10 +103,18 @@ class BlobStore:
             found = await obstore.get_async(self._store, _checked(key))
             return bytes(await found.bytes_async())
 
-    async def stream(self, key: str) -> AsyncIterator[bytes]:
-        """Yield the blob in pieces; a missing one raises before the first of them."""
+    async def stream(self, key: str, *, start: int = 0) -> AsyncIterator[bytes]:
+        """Yield the blob in pieces, from byte `start` on; a missing one raises before the first.
+
+        `start` must not be behind the last byte.
+        """
         with _os_errors():
-            found = await obstore.get_async(self._store, _checked(key))
+            # A range of an empty blob would be an error.
+            found = await obstore.get_async(
+                self._store,
+                _checked(key),
+                options={"range": {"offset": start}} if start else None,
+            )
             async for piece in found.stream(min_chunk_size=READ_BYTES):
                 yield bytes(piece)
 
