@@ -15,6 +15,7 @@ from shared.files.blobs import BlobStore
 from shared.files.opening import open_blobs
 from shared.garbage import collect_less_often
 from shared.jobs.announcer import Announcer
+from shared.jobs.bell import Bell
 from shared.publisher import Publisher
 from shared.routing.catalog import Catalog, load_catalog
 from shared.settings import Settings, read_config_file
@@ -30,6 +31,7 @@ class Resources:
     enqueuer: Enqueuer
     publisher: Publisher
     announcer: Announcer
+    bell: Bell
     blobs: BlobStore
     catalog: Catalog
     secret_key: bytes
@@ -45,6 +47,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     publisher = Publisher(database, enqueuer)
     publisher.start()
     announcer = Announcer(redis, publisher, count=tally.end_lines)
+    bell = Bell(redis)
     collect_less_often()
     try:
         yield Resources(
@@ -54,11 +57,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             enqueuer=enqueuer,
             publisher=publisher,
             announcer=announcer,
+            bell=bell,
             blobs=open_blobs(settings),
             catalog=load_catalog(read_config_file(settings.config), settings.provider_keys),
             secret_key=secret_key(settings),
         )
     finally:
+        await bell.close()
         await announcer.close()
         await publisher.close()
         await enqueuer.close()
