@@ -8,5 +8,13 @@ from shared.clock import now_ms
 
 def new_id(prefix: str) -> str:
     """Return `prefix_` + 26 lower-case characters (48 bits of time, 80 of chance)."""
-    raw = now_ms().to_bytes(6) + secrets.token_bytes(10)
-    return f"{prefix}_{b32hexencode(raw)[:26].decode().lower()}"
+    return f"{prefix}_{_spelled(now_ms(), secrets.token_bytes(10))}"
+
+
+def file_id_of(moment: int, digest: bytes) -> str:
+    """Return the id of a file that is made again and again: the same for the same ten bytes."""
+    return f"file-{_spelled(moment, digest[:10])}"
+
+
+def _spelled(moment: int, chance: bytes) -> str:
+    return b32hexencode(moment.to_bytes(6) + chance)[:26].decode().lower()

@@ -29,9 +29,12 @@ MOST_TOKENS = 2**62
 
 @dataclass(frozen=True, slots=True)
 class LineError:
-    """What is wrong with a line; `param` names the field, None when it is the line as a whole."""
+    """What is wrong with a line, or (`line` None) with all of them.
 
-    line: int
+    `param` names the field, None when it is the line as a whole.
+    """
+
+    line: int | None
     code: str
     message: str
     param: str | None = None
@@ -76,7 +79,8 @@ class _Way:
 class LineChecker:
     """Checks the lines of one batch in their order, and remembers their custom ids.
 
-    Where the options have a `task`, a line is `{"custom_id", "file_id"}` and not a request.
+    `seen` are the custom ids of earlier lines. Lines that are read `again`, because they were
+    found right, are not compared with each other. Where the options have a `task`, a line is `{"custom_id", "file_id"}` and not a request.
     """
 
     def __init__(
@@ -86,11 +90,12 @@ class LineChecker:
         options: BatchOptions,
         *,
         seen: Seen | None = None,
+        again: bool = False,
     ) -> None:
         self._catalog = catalog
         self._settings = settings
         self._options = options
-        self._seen = Seen() if seen is None else seen
+        self._seen = None if again else Seen() if seen is None else seen
         self._ways: dict[str, _Way | Flaw] = {}
         self._schemas: dict[bytes, Flaw | None] = {}
 
@@ -105,18 +110,19 @@ class LineChecker:
         if len(raw) > self._settings.max_body_bytes:
             raise too_long(self._settings)
         envelope = read_envelope(raw, self._options, self._settings)
-        # Remembered although the line may prove wrong: it is told of twice if it stands there twice.
-        if not self._seen.add(envelope.custom_id):
-            message = (
-                f"The custom_id `{envelope.custom_id}` is used by an earlier line: give each line"
-                " its own, it tells the results apart."
-            )
-            raise Flaw("duplicate_custom_id", message, "custom_id")
         try:
-            return self._line(envelope, number)
+            line = self._line(envelope, number)
         except (orjson.JSONEncodeError, RecursionError) as error:
             message = "`body` is nested too deeply to be sent: at most 250 levels."
             raise Flaw("invalid_request", message, "body") from error
+        # Last: a line that is wrong keeps no other from its name.
+        if self._seen is not None and not self._seen.add(line.custom_id):
+            message = (
+                f"The custom_id `{line.custom_id}` is used by an earlier line: give each line"
+                " its own, it tells the results apart."
+            )
+            raise Flaw("duplicate_custom_id", message, "custom_id")
+        return line
 
     def _line(self, envelope: Envelope, number: int) -> Line:
         body = envelope.body
