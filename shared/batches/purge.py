@@ -1,6 +1,6 @@
 """Purging a batch: its results are gone in one commit, its lines chunk by chunk, its counts never.
 
-What a crash interrupts, `resume` finishes: the leader of the schedulers sees to it.
+What a crash or the clock interrupts, `clear` finishes: the leader of the schedulers sees to it.
 """
 
 import asyncio
@@ -36,13 +36,11 @@ async def purge(database: Database, blobs: BlobStore, batch: Row) -> bool:
     return True
 
 
-async def clear(
-    database: Database, blobs: BlobStore, batch_id: str, *, within_s: float | None = None
-) -> bool:
+async def clear(database: Database, blobs: BlobStore, batch_id: str, *, within_s: float) -> bool:
     """Remove the lines of a marked batch, then the rest; False when the time ran out before."""
-    until = None if within_s is None else monotonic() + within_s
+    until = monotonic() + within_s
     while await _clear_some(database, blobs, batch_id):
-        if until is not None and monotonic() > until:
+        if monotonic() > until:
             return False
         # Others write too, and SQLite lets in one at a time.
         await asyncio.sleep(PAUSE_S)

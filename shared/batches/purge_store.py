@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import BigInteger, cast, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -15,14 +15,15 @@ from shared.jobs.model import WAITING, Job, in_state
 
 async def past(db: AsyncConnection, *, retention_ms: int, limit: int) -> Sequence[Row]:
     """Return ended batches past their time: their own, else their tenant's, else this one."""
-    own_ms = func.coalesce(col(Batch.retention_s), col(Tenant.retention_s)) * 1000
+    own_s = func.coalesce(col(Batch.retention_s), col(Tenant.retention_s))
+    keeps_ms = func.coalesce(cast(own_s, BigInteger) * 1000, literal(retention_ms, BigInteger))
     query = (
         select(col(Batch.id), col(Batch.tenant_id))
         .outerjoin(Tenant, col(Tenant.id) == col(Batch.tenant_id))
         .where(
             col(Batch.purged_at).is_(None),
             col(Batch.finished_at).is_not(None),
-            col(Batch.finished_at) < now_ms() - func.coalesce(own_ms, retention_ms),
+            col(Batch.finished_at) < now_ms() - keeps_ms,
         )
         .order_by(col(Batch.finished_at))
         .limit(limit)

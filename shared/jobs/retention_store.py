@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import BigInteger, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -37,15 +37,12 @@ class Removed:
 async def past(
     db: AsyncConnection, tenant_id: str, *, older_than_ms: int, limit: int
 ) -> Sequence[str]:
-    """Return and lock single jobs of a tenant that ended so long ago, the oldest first.
+    """Return single jobs of a tenant that ended so long ago, the oldest first.
 
     Lines of batches are left out: they go with their batch.
     """
-    query = _PAST
-    if db.dialect.name == "postgresql":
-        query = query.with_for_update(skip_locked=True)
     wanted = {"tenant": tenant_id, "older_than": older_than_ms, "most": limit}
-    return (await db.execute(query, wanted)).scalars().all()
+    return (await db.execute(_PAST, wanted)).scalars().all()
 
 
 _PAST = (
@@ -53,7 +50,7 @@ _PAST = (
     .where(
         col(Job.tenant_id) == bindparam("tenant"),
         col(Job.batch_id).is_(None),
-        col(Job.finished_at) < now_ms() - bindparam("older_than"),
+        col(Job.finished_at) < now_ms() - bindparam("older_than", type_=BigInteger),
     )
     .order_by(col(Job.finished_at))
     .limit(bindparam("most"))
@@ -62,6 +59,7 @@ _PAST = (
 
 async def remove_single(db: AsyncConnection, ids: Sequence[str]) -> Removed:
     """Remove ended jobs with all that belongs to them; add what they were to `purged`."""
+    await _lock(db, ids)
     single = (col(Job.batch_id).is_(None), col(Job.finished_at).is_not(None))
     rows = await fetch(db, _take(ids).where(*single))
     await _count(db, rows)
@@ -70,12 +68,16 @@ async def remove_single(db: AsyncConnection, ids: Sequence[str]) -> Removed:
 
 async def remove_lines(db: AsyncConnection, ids: Sequence[str]) -> Removed:
     """Remove lines of a batch with all that belongs to them: their batch has counted them."""
-    if db.dialect.name == "postgresql":
-        # In the order in which all lock: whoever asked for it and the scheduler may both be at it.
-        locked = select(col(Job.id)).where(col(Job.id).in_(ids)).order_by(col(Job.id))
-        await db.execute(locked.with_for_update())
+    await _lock(db, ids)
     rows = await fetch(db, _take(ids))
     return Removed(len(rows), await _remove_belongings(db, [row["id"] for row in rows]))
+
+
+async def _lock(db: AsyncConnection, ids: Sequence[str]) -> None:
+    # In the order in which all lock: another one may be at the same jobs.
+    if db.dialect.name == "postgresql":
+        locked = select(col(Job.id)).where(col(Job.id).in_(ids)).order_by(col(Job.id))
+        await db.execute(locked.with_for_update())
 
 
 def _take(ids: Sequence[str]) -> Any:

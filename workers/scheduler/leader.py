@@ -16,7 +16,7 @@ from shared.processes import store
 from shared.resources import Resources, open_resources
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
-from workers.scheduler import duties
+from workers.scheduler import duties, retention
 
 log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
     me = f"scheduler-{uuid.uuid4().hex}"
     async with open_resources(settings) as resources:
         desk = duties.Desk(resources, Limiter(resources.redis), SchedulerMetrics())
-        work = _duties(desk, settings)
+        work = [*_duties(desk, settings), *_retention(retention.Retention(resources))]
         while not stopping.is_set():
             if await _hold(resources, me, settings.leader_s):
                 log.info("scheduler.leading", holder=me)
@@ -115,4 +115,11 @@ def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
         Duty("webhooks", settings.tick_s * WEBHOOK_TICKS, desk.wake_deliverers),
         Duty("deadlines", settings.sweep_s, desk.expire),
         Duty("tidy", settings.lease_s, desk.tidy),
+    ]
+
+
+def _retention(keeper: retention.Retention) -> list[Duty]:
+    return [
+        Duty("retention", retention.EVERY_S, keeper.prune),
+        Duty("orphans", retention.EVERY_S, keeper.collect_orphans),
     ]
