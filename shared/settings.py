@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     max_body_bytes: int = 32 * 1024 * 1024
     max_file_bytes: int = 1024 * 1024 * 1024
     max_batch_lines: int = 1_000_000
+    max_archive_entries: int = Field(default=50_000, ge=1)
+    max_archive_bytes: int = Field(default=4 * 1024**3, ge=1)
     inline_bytes: int = 64 * 1024
     max_queued_jobs_per_tenant: int = 1_000_000
     max_queued_bytes_per_tenant: int = 4 * 1024**3
@@ -91,10 +93,13 @@ class Settings(BaseSettings):
     max_response_bytes: int = 20 * 1024 * 1024
 
     # documents
+    extraction_children: int = Field(default=2, ge=1)
     extraction_timeout_s: float = 60
     extraction_memory_bytes: int = 1536 * 1024 * 1024
     max_document_bytes: int = 50 * 1024 * 1024
-    max_document_chars: int = 400_000
+    max_document_chars: int = Field(default=400_000, ge=1000)
+    max_document_chunks: int = Field(default=100, ge=1)
+    document_calls_at_once: int = Field(default=4, ge=1)
 
     # webhooks
     webhook_allow_private: bool = False
