@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.fakes.s3 import S3Double
 from tests.servers import PostgresServer, RedisServer
 
 
@@ -77,3 +78,14 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database: each test that asks runs on both kinds."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Double]:
+    """One double of S3 for all tests of this process; each makes buckets of its own."""
+    double = S3Double(tmp_path_factory.mktemp("s3"))
+    try:
+        double.start()
+        yield double
+    finally:
+        double.stop()
