@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     tick_s: float = 0.25
     leader_s: float = 10
     wakeup_s: float = 5
+    bulk_ages_s: float = 600
+    direct_jobs_per_tenant: int = 32
     quarantine_after: int = 3
 
     # workers

@@ -83,14 +83,17 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
     owner = f"worker-{uuid.uuid4().hex}"
     async with open_resources(settings) as shared:
         metrics = WorkerMetrics()
-        journal = Journal(shared.database, shared.announcer, owner=owner, metrics=metrics)
+        journal = Journal(
+            shared.database, shared.announcer, owner=owner, metrics=metrics, bell=shared.bell
+        )
         providers = ProviderPool(settings)
         extractor = Extractor(
             limits=Limits(
                 timeout_s=settings.extraction_timeout_s,
                 memory_bytes=settings.extraction_memory_bytes,
                 max_input_bytes=settings.max_document_bytes,
-            )
+            ),
+            children=settings.extraction_children,
         )
         for target in shared.catalog.lanes().values():
             # A deployment that cannot be called as it is written is told now, not on a job.

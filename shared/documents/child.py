@@ -100,6 +100,7 @@ async def _answer(request: frames.Frame, limits: Limits) -> frames.Frame:
         "pages": found.pages,
         "warnings": warnings,
         "mime_type": found.mime_type,
+        "page_starts": [list(start) for start in found.page_starts],
     }
 
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from shared.documents.extraction import (
     ErrorCode,
     Extraction,
@@ -138,4 +140,14 @@ def _extraction(answer: Frame) -> Extraction:
         pages=pages if isinstance(pages, int) else None,
         warnings=tuple(str(item) for item in warnings) if isinstance(warnings, list) else (),
         mime_type=str(answer.get("mime_type", "")),
+        page_starts=_page_starts(answer.get("page_starts")),
     )
+
+
+def _page_starts(given: JsonValue) -> tuple[tuple[int, int], ...]:
+    starts: list[tuple[int, int]] = []
+    for each in given if isinstance(given, list) else ():
+        match each:
+            case [int() as page, int() as offset] if offset >= (starts[-1][1] if starts else 0):
+                starts.append((page, offset))
+    return tuple(starts)

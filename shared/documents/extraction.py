@@ -38,13 +38,15 @@ class Extraction:
 
     `text` is Markdown with its tables kept (plain text files stay as they are), `pages` counts
     PDF pages or slides and is None where the format has none, `warnings` are sentences for the
-    user, `mime_type` is what the content turned out to be.
+    user, `mime_type` is what the content turned out to be. `page_starts` are the pages with text:
+    each one's number and where in `text` it begins.
     """
 
     text: str
     pages: int | None
     warnings: tuple[str, ...]
     mime_type: str
+    page_starts: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ def extraction_body(
     filename: str,
     instructions: str,
     schema: Mapping[str, JsonValue],
+    system: str = SYSTEM,
 ) -> dict[str, JsonValue]:
     """Return a chat completion body that asks for the data of one document.
 
@@ -41,16 +42,21 @@ def extraction_body(
     return {
         "model": model,
         "messages": [
-            {"role": "system", "content": SYSTEM},
+            {"role": "system", "content": system},
             {"role": "user", "content": question},
         ],
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {
-                "name": "extraction",
-                "schema": dict(schema),
-                "strict": is_strict(dict(schema)),
-            },
+        "response_format": json_format(schema),
+    }
+
+
+def json_format(schema: Mapping[str, JsonValue]) -> JsonValue:
+    """Return the `response_format` that asks for JSON of a schema."""
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "extraction",
+            "schema": dict(schema),
+            "strict": is_strict(dict(schema)),
         },
     }
 

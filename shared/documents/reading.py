@@ -1,6 +1,7 @@
 """One document's bytes to its text. Runs in the child only, with the limits already set."""
 
 import re
+from collections.abc import Sequence
 
 import xberg
 
@@ -21,6 +22,7 @@ TOO_MANY_CELLS = (
 # These tell of a language check and of comments, not of text that may be missing.
 QUIET_SOURCES = frozenset({"ocr", "pdf_annotations"})
 META_CHARSET = re.compile(rb"""<meta[^>]{0,200}charset=["']?([\w-]{1,40})""", re.IGNORECASE)
+BETWEEN_PAGES = "\n\n"
 MARKS = re.compile(r"[|\s-]+")
 
 
@@ -66,7 +68,7 @@ async def _pdf(data: bytes, limits: Limits) -> Extraction:
         for page in document.pages or ()
     ]
     count = document.counts.pages
-    text = "\n\n".join(page for _, page in pages if page)
+    text, starts = _paged(pages)
     if not text.strip():
         raise _no_text(document, count)
     with_text = {number for number, page in pages if page.strip()}
@@ -75,7 +77,18 @@ async def _pdf(data: bytes, limits: Limits) -> Extraction:
     if missing:
         listed = ", ".join(missing[:10]) + (", …" if missing[10:] else "")
         warnings += (f"No text on page {listed} of {count}: a picture or a scan, or empty.",)
-    return Extraction(text + "\n", count, warnings, Kind.PDF)
+    return Extraction(text + "\n", count, warnings, Kind.PDF, starts)
+
+
+def _paged(pages: Sequence[tuple[int, str]]) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """Join the pages with text; return where each begins."""
+    starts, parts, offset = [], [], 0
+    for number, page in pages:
+        if page:
+            starts.append((number, offset))
+            parts.append(page)
+            offset += len(page) + len(BETWEEN_PAGES)
+    return BETWEEN_PAGES.join(parts), tuple(starts)
 
 
 def _no_text(document: xberg.ExtractedDocument, pages: int) -> ExtractionError:
@@ -94,13 +107,26 @@ async def _office(data: bytes, kind: Kind, limits: Limits) -> Extraction:
     if kind is Kind.DOCX:
         head, foot = margins(data)
         text = "\n\n".join(part for part in (head, text, foot) if part)
+    starts: tuple[tuple[int, int], ...] = ()
     if kind is Kind.PPTX:
         slides = document.pages or []
         pages = len(slides) or None
+        starts = _found([(slide.page_number, slide.content.strip()) for slide in slides], text)
         for slide in slides:
             if slide.speaker_notes:
                 text += f"\n\nNotes of slide {slide.page_number}: {slide.speaker_notes.strip()}"
-    return Extraction(text + "\n", pages, _warnings(document), kind)
+    return Extraction(text + "\n", pages, _warnings(document), kind, starts)
+
+
+def _found(pages: Sequence[tuple[int, str]], text: str) -> tuple[tuple[int, int], ...]:
+    """Find where each page begins in a text that was joined by the library."""
+    starts, offset = [], 0
+    for number, page in pages:
+        place = text.find(page, offset)
+        if page and place >= 0:
+            starts.append((number, place))
+            offset = place + len(page)
+    return tuple(starts)
 
 
 async def _text(data: bytes, kind: Kind, content_type: str | None, limits: Limits) -> Extraction:

@@ -1,4 +1,4 @@
-"""Checking a document's answer against its schema, with one round of repair."""
+"""Checking a document's answer against its schema; what a repair round asks."""
 
 from dataclasses import dataclass, replace
 
@@ -7,48 +7,30 @@ from pydantic import JsonValue
 
 from shared.documents.answers import AnswerError, parse_answer
 from shared.documents.prompt import repair_body
-from shared.documents.schema import problems
+from shared.documents.schema import Schema, problems
 from shared.inference.response import InferenceResponse
 from shared.jobs.transitions import Reason
-from workers.attempt.hold import Hold
-from workers.attempt.prepare import Document, Unworkable, Work
+from workers.attempt.prepare import Unworkable, Work
 
 SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An answer, the value in it, and what is wrong with that (empty when nothing is)."""
+    """An answer, the value in it, and what is wrong with that (empty when nothing is).
+
+    `mended`: its JSON was; `repaired`: it is the answer to a second question.
+    """
 
     answer: InferenceResponse
     text: str
     value: JsonValue
     mended: bool
     problems: list[str]
-
-    def response(self, document: Document, hold: Hold, *, repaired: bool) -> InferenceResponse:
-        """Return the result that the client gets in place of the chat completion."""
-        extraction = document.extraction
-        warnings: list[JsonValue] = list(extraction.warnings)
-        if self.mended:
-            warnings.append("The model's answer was not valid JSON; its form was mended.")
-        body = {
-            "object": "document.result",
-            "data": self.value,
-            "document": {
-                "filename": document.filename,
-                "mime_type": extraction.mime_type,
-                "pages": extraction.pages,
-                "text_chars": len(extraction.text),
-                "warnings": warnings,
-            },
-            "model": hold.job.model,
-            "repaired": repaired,
-        }
-        return replace(self.answer, body=orjson.dumps(body))
+    repaired: bool = False
 
 
-def document_answer(answer: InferenceResponse, document: Document) -> Checked:
+def document_answer(answer: InferenceResponse, schema: Schema) -> Checked:
     """Parse the answer's text and compare it with the schema."""
     choice = orjson.loads(answer.body)["choices"][0]
     message = choice.get("message") or {}
@@ -60,7 +42,7 @@ def document_answer(answer: InferenceResponse, document: Document) -> Checked:
         value, mended = parse_answer(text)
     except AnswerError as error:
         return Checked(answer, text, None, mended=False, problems=[str(error)])
-    return Checked(answer, text, value, mended=mended, problems=problems(document.schema, value))
+    return Checked(answer, text, value, mended=mended, problems=problems(schema, value))
 
 
 def repair(work: Work, checked: Checked) -> Work:
@@ -69,10 +51,8 @@ def repair(work: Work, checked: Checked) -> Work:
     return replace(work, body=body)
 
 
-def mismatch(checked: Checked) -> Unworkable:
+def mismatch(checked: Checked, *, what: str = "") -> Unworkable:
     """Return the error of a job whose answer did not meet the schema after the repair either."""
     shown = "; ".join(checked.problems[:SHOWN_PROBLEMS])
-    message = (
-        f"The model's answer does not match the schema, after one repair round either: {shown}"
-    )
+    message = f"The model's answer{what} does not match the schema, after one repair round either: {shown}"
     return Unworkable(Reason.SCHEMA_MISMATCH, "schema_mismatch", message)

@@ -91,7 +91,8 @@ def crashed(hold: Hold) -> ClaimEnd:
 
 def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any) -> ClaimEnd:
     attempts: list[AttemptEnd] = hold.calls
-    return ClaimEnd(job=hold.job, state=state, reason=reason, attempts=tuple(attempts), **rest)
+    told = {"lane": hold.lane, **rest}
+    return ClaimEnd(job=hold.job, state=state, reason=reason, attempts=tuple(attempts), **told)
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """From the stored body to what is asked of a model: documents become text here."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 
 import orjson
 from pydantic import JsonValue
 
+from shared.documents.chunks import Chunk, split
 from shared.documents.extraction import Extraction, ExtractionError
+from shared.documents.long_prompt import OVERHEAD
 from shared.documents.prompt import extraction_body
 from shared.files import store as file_store
 from shared.inference.request import Operation
@@ -14,7 +17,7 @@ from shared.jobs.draft import Endpoint
 from shared.jobs.transitions import Reason
 from workers.resources import WorkerResources
 
-CHARS_PER_TOKEN = 3
+LEAST_CHUNK_CHARS = 500
 
 
 class Unworkable(Exception):
@@ -32,8 +35,11 @@ class Document:
     """The document behind a `/v1/documents` job, and the schema that its answer must meet."""
 
     filename: str
+    instructions: str
     schema: dict[str, JsonValue]
     extraction: Extraction
+    chunks: tuple[Chunk, ...] = ()
+    """The pieces to read it in, where it is too long to be read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +96,21 @@ async def _document_work(
         raise _gone(body) from error
     except ExtractionError as error:
         raise Unworkable(Reason.INVALID_DOCUMENT, error.code, error.message) from error
-    _refuse_too_long(extraction, resources.context_chars(job.model))
     schema = body["schema"]
     if not isinstance(schema, dict):
         raise Unworkable(Reason.REJECTED, "invalid_schema", "`schema` is not a JSON object.")
+    instructions = str(body.get("instructions") or "")
+    document = Document(file.filename, instructions, schema, extraction)
+    if len(extraction.text) > resources.context_chars(job.model):
+        return Work(Operation.CHAT, {}, await asyncio.to_thread(_cut, document, job, resources))
     chat = extraction_body(
         model=job.model,
         text=extraction.text,
         filename=file.filename,
-        instructions=str(body.get("instructions") or ""),
+        instructions=instructions,
         schema=schema,
     )
-    return Work(Operation.CHAT, chat, Document(file.filename, schema, extraction))
+    return Work(Operation.CHAT, chat, document)
 
 
 def _gone(body: dict[str, JsonValue]) -> Unworkable:
@@ -109,13 +118,27 @@ def _gone(body: dict[str, JsonValue]) -> Unworkable:
     return Unworkable(Reason.INVALID_DOCUMENT, "file_not_found", message)
 
 
-def _refuse_too_long(extraction: Extraction, limit: int) -> None:
-    size = len(extraction.text)
-    if size <= limit:
-        return
-    message = (
-        f"The document has {size} characters of text (about {size // CHARS_PER_TOKEN} tokens); the"
-        f" model takes at most {limit} (about {limit // CHARS_PER_TOKEN} tokens). Split it, or name a"
-        " model with a larger window."
-    )
-    raise Unworkable(Reason.INVALID_DOCUMENT, "document_too_long", message)
+def _cut(document: Document, job: ClaimedJob, resources: WorkerResources) -> Document:
+    """Return the document with its chunks, each as large as the model's window allows."""
+    window = resources.context_chars(job.model)
+    words = len(document.instructions) + len(orjson.dumps(document.schema))
+    room = window - words - OVERHEAD
+    text = document.extraction.text
+    if room < LEAST_CHUNK_CHARS:
+        message = (
+            f"The instructions and the schema ({words:,} characters) leave no room for a part of the"
+            f" document: {job.model} takes {window:,} characters. Shorten them, or name a model with"
+            " a larger window."
+        )
+        raise Unworkable(Reason.INVALID_DOCUMENT, "document_too_long", message)
+    chunks = split(text, room, document.extraction.page_starts)
+    most = resources.settings.max_document_chunks
+    if len(chunks) > most:
+        message = (
+            f"The document has {len(text):,} characters of text, which is {len(chunks)} parts of the"
+            f" {room:,} that {job.model} takes at once; the limit is {most} parts. Split the"
+            " document, name a model with a larger window, or ask the operator to raise"
+            " PENSTOCK_MAX_DOCUMENT_CHUNKS."
+        )
+        raise Unworkable(Reason.INVALID_DOCUMENT, "document_too_long", message)
+    return replace(document, chunks=tuple(chunks))

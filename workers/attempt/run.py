@@ -11,7 +11,7 @@ from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
 from shared.providers.registry import NotConfigured
-from workers.attempt import check, finish
+from workers.attempt import finish, reading
 from workers.attempt.admit import MustWait
 from workers.attempt.call import ClaimLost, call
 from workers.attempt.hold import Hold, Stop
@@ -68,15 +68,6 @@ def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
 
 
 async def _ask(hold: Hold, work: Work, resources: WorkerResources) -> InferenceResponse:
-    answer = await call(hold, work, resources)
     if work.document is None:
-        return answer
-    checked = check.document_answer(answer, work.document)
-    if not checked.problems:
-        return checked.response(work.document, hold, repaired=False)
-    repair = check.repair(work, checked)
-    answer = await call(hold, repair, resources)
-    checked = check.document_answer(answer, work.document)
-    if checked.problems:
-        raise check.mismatch(checked)
-    return checked.response(work.document, hold, repaired=True)
+        return await call(hold, work, resources)
+    return await reading.document(hold, work, work.document, resources)

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 FILES = Path(__file__).parent / "files"
@@ -10,17 +11,28 @@ SAMPLES = Path(__file__).parents[3] / "docs" / "samples"
 
 def pdf(pages: int, lines_per_page: int = 50) -> bytes:
     """Return a plain PDF of many lines: about 10 ms of work a page."""
+    numbers = range(lines_per_page)
+    return pdf_of(
+        [
+            [
+                f"Page {page} line {line} of a long and dull report on nothing at all"
+                for line in numbers
+            ]
+            for page in range(pages)
+        ]
+    )
+
+
+def pdf_of(pages: Sequence[Sequence[str]]) -> bytes:
+    """Return a plain PDF whose pages have these lines (no brackets in them)."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     kids = []
-    for page in range(pages):
-        lines = "".join(
-            f"(Page {page} line {line} of a long and dull report on nothing at all) Tj T*\n"
-            for line in range(lines_per_page)
-        )
+    for page in pages:
+        lines = "".join(f"({line}) Tj T*\n" for line in page)
         stream = f"BT /F1 11 Tf 50 780 Td 14 TL\n{lines}ET".encode()
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
         kids.append(len(objects) + 1)
@@ -29,7 +41,7 @@ def pdf(pages: int, lines_per_page: int = 50) -> bytes:
             b" /Resources << /Font << /F1 3 0 R >> >> >>" % len(objects)
         )
     listed = b" ".join(b"%d 0 R" % kid for kid in kids)
-    objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (pages, listed)
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), listed)
     return _assembled(objects)
 
 
