@@ -13,7 +13,7 @@ from shared.jobs.model import CHANGED, Job, JobRequest, JobResult
 from shared.jobs.transitions import CANCELLED, FINAL, JobState, Reason, may_follow, sources
 from shared.webhooks import fanout_store
 
-_CANCELLED = {"code": "cancelled", "message": CANCELLED}
+CANCELLED_ERROR = {"code": "cancelled", "message": CANCELLED}
 
 
 async def cancel(
@@ -42,7 +42,7 @@ async def cancel(
         .values(
             state=JobState.CANCELLED,
             reason=Reason.CANCELLED,
-            error=_CANCELLED,
+            error=CANCELLED_ERROR,
             not_before=None,
             finished_at=now_ms(),
             version=Job.version + 1,

@@ -61,7 +61,7 @@ def public_job(
         "attempts": _public_attempts(job, attempts),
         "result": result,
         "error": job["error"],
-        "usage": _usage(job),
+        "usage": usage_of(job),
         "cost_usd": usd(job["cost_nanousd"]),
         "cached": job["cached"],
         "custom_id": job["custom_id"],
@@ -122,13 +122,14 @@ def _public_attempt(number: int, attempt: Row) -> dict[str, Any]:
         "limiter_wait_ms": attempt["limiter_wait_ms"],
         "first_token_ms": attempt["first_token_ms"],
         "total_ms": attempt["total_ms"],
-        "usage": _usage(attempt),
+        "usage": usage_of(attempt),
         "cost_usd": usd(attempt["cost_nanousd"]),
         "possibly_billed": attempt["possibly_billed"],
     }
 
 
-def _usage(row: Row) -> dict[str, int] | None:
+def usage_of(row: Row) -> dict[str, int] | None:
+    """Return the tokens of a job or an attempt, None where nobody knows them."""
     if row["input_tokens"] is None:
         return None
     return {

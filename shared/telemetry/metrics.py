@@ -199,6 +199,10 @@ class SchedulerMetrics:
         """Count jobs that waited past their deadline."""
         self._ended.labels("expired", "deadline").inc(jobs)
 
+    def cancelled(self, jobs: int) -> None:
+        """Count lines of cancelled batches that were never begun."""
+        self._ended.labels("cancelled", "cancelled").inc(jobs)
+
     def relayed(self, wakeups: int) -> None:
         """Count wake-ups that their sender had promised and not sent."""
         self._relayed.inc(wakeups)

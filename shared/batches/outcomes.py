@@ -1,0 +1,76 @@
+"""Reading the ended lines of a batch, however many: page by page, nothing held between the pages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from time import perf_counter
+
+from shared.batches import results_store
+from shared.batches.results_store import Which
+from shared.database import Database, Row
+from shared.files.blobs import BlobStore
+
+LINES_AT_ONCE = 250
+BREATH_S = 0.005
+LARGE_BYTES = 256 * 1024
+Render = Callable[[Row, bytes | None], bytes]
+
+
+class Outcomes:
+    """What ended of a batch up to a moment, as `render` spells it.
+
+    `until` is the last outcome number that is read. `lines` counts what was read so far.
+    """
+
+    def __init__(
+        self, database: Database, blobs: BlobStore, batch_id: str, render: Render, *, until: int
+    ) -> None:
+        self.lines = 0
+        self._database = database
+        self._blobs = blobs
+        self._batch_id = batch_id
+        self._render = render
+        self._until = until
+
+    async def read(
+        self, which: Which = Which.ALL, *, after: int = 0, limit: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield whole lines, many in a piece; `limit` is how many at most."""
+        rest = self._until if limit is None else limit
+        while rows := await self._page(which, after, min(rest, LINES_AT_ONCE)):
+            async for piece in self._spell(rows):
+                yield piece
+            self.lines += len(rows)
+            rest -= len(rows)
+            after = rows[-1]["outcome_number"]
+
+    async def _page(self, which: Which, after: int, limit: int) -> Sequence[Row]:
+        if limit <= 0 or after >= self._until:
+            return ()
+        async with self._database.reading() as db:
+            return await results_store.page(
+                db, self._batch_id, which, after=after, until=self._until, limit=limit
+            )
+
+    async def _spell(self, rows: Sequence[Row]) -> AsyncIterator[bytes]:
+        # Others of this process want their turn: a page may be megabytes.
+        lines: list[bytes] = []
+        began = perf_counter()
+        for row in rows:
+            body = row["body"] if row["blob"] is None else await self._fetch(row["blob"])
+            if body is not None and len(body) > LARGE_BYTES:
+                lines.append(await asyncio.to_thread(self._render, row, body))
+            else:
+                lines.append(self._render(row, body))
+            if perf_counter() - began > BREATH_S or len(lines[-1]) > LARGE_BYTES:
+                yield b"".join(lines)
+                lines.clear()
+                await asyncio.sleep(0)
+                began = perf_counter()
+        if lines:
+            yield b"".join(lines)
+
+    async def _fetch(self, key: str) -> bytes | None:
+        try:
+            return await self._blobs.get(key)
+        except FileNotFoundError:
+            return None
