@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import jobs, keys, webhooks
+from api.cli import batch, jobs, keys, tenants, webhooks
 from api.cli.errors import CommandError
 from api.cli.options import Key, Url
 
@@ -21,8 +21,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(batch.app, name="batch")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
+app.add_typer(tenants.app, name="tenants")
 
 
 class Live(StrEnum):
@@ -62,30 +64,34 @@ def demo(
 
 @app.command()
 def process(
-    files: Annotated[list[Path], typer.Argument(help="The documents.")],
+    documents: Annotated[list[Path], typer.Argument(help="Files, or folders of them.")],
     *,
     instructions: Annotated[str, typer.Option(help="What to read out of them, or a file of it.")],
     schema: Annotated[Path, typer.Option(help="A file with the JSON schema of the answer.")],
     model: Annotated[str, typer.Option(help="Who answers, e.g. openai/gpt-4o-mini.")],
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("results.jsonl"),
-    at_once: Annotated[int, typer.Option(min=1, max=500, help="How many in hand at once.")] = 32,
+    csv: Annotated[Path | None, typer.Option(help="Where a table of them goes, too.")] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=50_000, help="How many documents a batch has at most.")
+    ] = 5_000,
+    retry_failed: Annotated[bool, typer.Option(help="Try again what failed before.")] = False,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Read many documents; run it again after an interruption, and nothing is done twice."""
     from api.cli import process as command
 
-    code = command.run(
-        files=files,
+    order = command.Order(
+        named=documents,
         instructions=instructions,
         schema=schema,
         model=model,
         out=out,
-        at_once=at_once,
-        url=url,
-        key=key,
+        table=csv,
+        batch_size=batch_size,
+        retry_failed=retry_failed,
     )
-    sys.exit(code)
+    sys.exit(command.run(order, url=url, key=key))
 
 
 @app.command()

@@ -104,6 +104,49 @@ class Client:
                 _read(response)
             yield response
 
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """Read something, patiently."""
+        return _read(await self._patiently(lambda: self._http.get(path, params=params)))
+
+    async def lines(self, path: str, **params: Any) -> list[bytes]:
+        """Read lines of JSON, patiently; none is cut short."""
+        response = await self._patiently(lambda: self._http.get(path, params=params))
+        if not response.is_success:
+            _read(response)
+        return [line for line in response.content.split(b"\n") if line]
+
+    async def post(self, path: str, body: object, *, idempotency_key: str) -> dict[str, Any]:
+        """Ask for something, patiently: repeated, it happens once."""
+        headers = {"Idempotency-Key": idempotency_key}
+
+        async def send() -> httpx.Response:
+            return await self._http.post(path, json=body, headers=headers)
+
+        return _read(await self._patiently(send))
+
+    async def upload(
+        self, file: Path, *, name: str, purpose: str, life_s: int | None = None
+    ) -> str:
+        """Stream a file into the service and return its id.
+
+        Raises:
+            CommandError: it cannot be read, or is refused.
+        """
+        fields = {"purpose": purpose}
+        if life_s is not None:
+            fields |= {
+                "expires_after[anchor]": "created_at",
+                "expires_after[seconds]": str(life_s),
+            }
+
+        async def send() -> httpx.Response:
+            with file.open("rb") as content:
+                return await self._http.post(
+                    "/v1/files", data=fields, files={"file": (name, content)}
+                )
+
+        return str(_read(await self._patiently(send))["id"])
+
     async def submit_document(
         self, file: Path, fields: Mapping[str, str], *, idempotency_key: str
     ) -> Submitted:

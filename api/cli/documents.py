@@ -29,6 +29,10 @@ class Task:
     model: str
     webhook_url: str | None = None
 
+    def asked(self) -> dict[str, JsonValue]:
+        """Return what a batch is asked to do with each of its files."""
+        return {"model": self.model, "instructions": self.instructions, "schema": self.schema}
+
     def fields(self) -> dict[str, str]:
         """Return the parts of the form that stand beside the file."""
         fields = {

@@ -37,13 +37,14 @@ def test_help_names_every_command(
     code, out, _ = run(["--help"], monkeypatch, capsys)
 
     assert code == 0
-    for name in ("up", "demo", "process", "jobs", "webhooks", "keys", "migrate", "doctor"):
+    for name in ("up", "demo", "process", "batch", "jobs", "webhooks", "keys", "migrate", "doctor"):
         assert f"\n  {name} " in out
 
 
 @pytest.mark.parametrize(
     ("group", "names"),
     [
+        ("batch", ("submit", "list", "show", "watch", "results", "cancel", "pause", "resume")),
         ("jobs", ("list", "show", "cancel", "retry")),
         ("keys", ("create", "list", "revoke")),
         ("webhooks", ("list", "create", "rotate", "test", "recover", "deliveries", "resend")),
@@ -81,8 +82,16 @@ TASK = ["--instructions", "Read it.", "--model", "sandbox/reader", "--schema"]
         (["jobs", "list", "--key", "pk_x", "--url", "http://127.0.0.1:1"], 1, "Nothing answers at"),
         (["jobs", "list", "--key", "pk_x", "--url", "ftp://host"], 1, "Nothing answers at"),
         (["jobs", "list", "--key", "ключ", "--url", "http://127.0.0.1:1"], 1, "cannot be used"),
-        (["process", "missing.pdf", *TASK, "schema.json"], 2, "missing.pdf is no file"),
+        (
+            ["process", "missing.pdf", *TASK, "schema.json"],
+            2,
+            "missing.pdf is no file and no folder",
+        ),
         (["process", __file__, *TASK, "missing.json"], 2, "missing.json cannot be read"),
+        (["process", ".", *TASK, "schema.json"], 2, "no documents in ."),
+        (["batch", "submit", "missing.jsonl", "--key", "pk_x"], 2, "missing.jsonl is no file"),
+        (["batch", "submit", __file__, "--metadata", "lone"], 2, "lone is no key=value"),
+        (["batch", "results", "batch_1", "--key", "pk_x", "--out", "."], 2, "cannot be written"),
         (["demo", "--documents", "missing"], 2, "missing cannot be read"),
     ],
 )
