@@ -139,7 +139,9 @@ class _Edges:
         return next((end for end in reversed(rows) if end > low), limit)
 
     def _head(self, table: tuple[int, int]) -> str:
-        lines = self._text[table[0] : table[1]].splitlines(keepends=True)
+        start, end = table
+        longest = self._size // HEAD_SHARE
+        lines = self._text[start : min(end, start + longest + 1)].splitlines(keepends=True)
         is_table = len(lines) > 1 and set(lines[1]) <= set("|-: \n")
         head = "".join(lines[:2]) if is_table else ""
-        return head if len(head) <= self._size // HEAD_SHARE else ""
+        return head if len(head) <= longest else ""

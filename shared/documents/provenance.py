@@ -10,9 +10,9 @@ from shared.documents.chunks import Chunk, PageStart
 from shared.documents.merging import Origins, leaves
 
 MOST_PAGES = 20
-MOST_VALUES = 5_000
+MOST_VALUES = 3_000
 LEAST_CHARS = 2
-DIGITS = re.compile(r"\d")
+DIGITS = re.compile(r"\d+")
 SPACE = re.compile(r"\s+")
 Provenance = dict[str, JsonValue]
 
@@ -22,19 +22,27 @@ class Pages:
     """The pages of a text, each made comparable: one kind of space, no capitals."""
 
     texts: Mapping[int, str]
+    digits: Mapping[int, frozenset[str]]
 
     @classmethod
     def of(cls, text: str, starts: Sequence[PageStart]) -> "Pages":
         """Cut the text into its pages."""
         ends = [*(offset for _, offset in starts[1:]), len(text)]
         cut = zip(starts, ends, strict=False)
-        return cls({page: _comparable(text[start:end]) for (page, start), end in cut})
+        texts = {page: _comparable(text[start:end]) for (page, start), end in cut}
+        return cls(texts, {page: frozenset(DIGITS.findall(each)) for page, each in texts.items()})
 
     def holding(self, value: JsonValue, among: Iterable[int]) -> list[int]:
         """Return the pages among those given on which a value can be read."""
-        spellings = _spellings(value)
+        # Most pages are out of the question for their digits alone.
+        spellings = [(word, DIGITS.findall(word)) for word in _spellings(value)]
         return [
-            page for page in among if any(_stands(each, self.texts[page]) for each in spellings)
+            page
+            for page in among
+            if any(
+                self.digits[page].issuperset(digits) and _stands(word, self.texts[page])
+                for word, digits in spellings
+            )
         ]
 
 
