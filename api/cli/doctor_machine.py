@@ -10,7 +10,8 @@ from pathlib import Path
 from api.cli.configuration import read_catalog
 from api.cli.errors import CommandError, first_line
 from api.cli.finding import Finding, fail, ok, warn
-from shared.files.blobs import BlobStore, new_key
+from shared.files.blobs import new_key
+from shared.files.opening import open_blobs, place_of
 from shared.settings import Settings
 
 LEAST_PYTHON = (3, 11)
@@ -59,7 +60,7 @@ async def data_folder(settings: Settings) -> AsyncIterator[Finding]:
         yield fail("data folder", f"{folder} cannot be written: {first_line(error)}")
         return
     yield _space(folder, free, settings.min_free_disk_bytes)
-    yield await _blobs(folder)
+    yield await _blobs(settings)
 
 
 def _space(folder: Path, free: int, least: int) -> Finding:
@@ -71,16 +72,17 @@ def _space(folder: Path, free: int, least: int) -> Finding:
     return ok("data folder", words)
 
 
-async def _blobs(folder: Path) -> Finding:
+async def _blobs(settings: Settings) -> Finding:
     said = b"penstock doctor"
     key = new_key("doctor")
+    place = place_of(settings)
     try:
-        blobs = BlobStore(folder / "blobs")
+        blobs = open_blobs(settings)
         await blobs.put(key, said)
         back = await blobs.get(key)
         await blobs.delete(key)
     except OSError as error:
-        return fail("blob store", f"{folder / 'blobs'} does not work: {first_line(error)}")
+        return fail("blob store", f"{place} does not work: {first_line(error)}")
     if back != said:
-        return fail("blob store", f"{folder / 'blobs'} gives back other bytes than it was given")
-    return ok("blob store", "written, read and removed a blob")
+        return fail("blob store", f"{place} gives back other bytes than it was given")
+    return ok("blob store", f"{place}: written, read and removed a blob")

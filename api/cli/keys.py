@@ -16,12 +16,21 @@ DAY_S = 24 * 3600
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the key is for.")],
+    *,
     role: Annotated[str, typer.Option(help="admin, member or viewer.")] = "member",
     days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="Whose key; made in the database of the settings.")
+    ] = None,
     url: Url = None,
     key: Key = None,
 ) -> None:
     """Make a key and print it: it is shown this once."""
+    if tenant is not None:
+        from api.cli.tenants import make_key
+
+        make_key(tenant, name, role, days)
+        return
     body = {"name": name, "role": role, **({"expires_in_s": days * DAY_S} if days else {})}
     made = _ask("POST", "/v1/keys", url, key, json=body)
     print(f"{made['id']}, {made['role']}; the key is shown this once:", file=sys.stderr)

@@ -11,6 +11,7 @@ from shared.auth.model import ApiKey, Tenant
 from shared.auth.permissions import Role
 from shared.database import cut_page, insert_on_conflict
 
+TENANTS = Tenant.__table__  # type: ignore[attr-defined]
 KEYS = ApiKey.__table__  # type: ignore[attr-defined]
 
 
@@ -22,10 +23,32 @@ async def ensure_tenant(db: AsyncConnection, *, id: str, name: str, created_at: 
     return str((await db.execute(query)).scalar_one())
 
 
+async def tenant(db: AsyncConnection, name: str) -> RowMapping | None:
+    """Return the tenant of this name."""
+    query = select(TENANTS).where(col(Tenant.name) == name)
+    return (await db.execute(query)).mappings().one_or_none()
+
+
+async def tenants(db: AsyncConnection) -> Sequence[RowMapping]:
+    """Return all tenants, by name."""
+    return (await db.execute(select(TENANTS).order_by(col(Tenant.name)))).mappings().all()
+
+
+async def change_tenant(db: AsyncConnection, name: str, changes: Mapping[str, Any]) -> None:
+    """Set columns of a tenant."""
+    await db.execute(update(Tenant).where(col(Tenant.name) == name).values(**changes))
+
+
 async def retentions(db: AsyncConnection) -> Mapping[str, int | None]:
     """Return for how many seconds each tenant keeps what has ended; None: as long as all."""
     rows = await db.execute(select(col(Tenant.id), col(Tenant.retention_s)))
     return {row.id: row.retention_s for row in rows}
+
+
+async def uncommon_weights(db: AsyncConnection) -> dict[str, int]:
+    """Return the shares of those tenants whose share is not 1."""
+    query = select(col(Tenant.id), col(Tenant.weight)).where(col(Tenant.weight) != 1)
+    return {row.id: row.weight for row in await db.execute(query)}
 
 
 async def find(db: AsyncConnection, prefix: str) -> Row[Any] | None:

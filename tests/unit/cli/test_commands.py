@@ -37,7 +37,18 @@ def test_help_names_every_command(
     code, out, _ = run(["--help"], monkeypatch, capsys)
 
     assert code == 0
-    for name in ("up", "demo", "process", "batch", "jobs", "webhooks", "keys", "migrate", "doctor"):
+    for name in (
+        "up",
+        "demo",
+        "process",
+        "batch",
+        "jobs",
+        "webhooks",
+        "keys",
+        "tenants",
+        "migrate",
+        "doctor",
+    ):
         assert f"\n  {name} " in out
 
 
@@ -47,6 +58,7 @@ def test_help_names_every_command(
         ("batch", ("submit", "list", "show", "watch", "results", "cancel", "pause", "resume")),
         ("jobs", ("list", "show", "cancel", "retry")),
         ("keys", ("create", "list", "revoke")),
+        ("tenants", ("create", "list", "set")),
         ("webhooks", ("list", "create", "rotate", "test", "recover", "deliveries", "resend")),
     ],
 )
