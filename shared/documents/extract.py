@@ -15,6 +15,7 @@ from shared.documents.extraction import (
     Limits,
 )
 from shared.documents.frames import Frame
+from shared.documents.places import Places
 from shared.documents.process import COMMAND, ChildProcess
 
 __all__ = ["ErrorCode", "Extraction", "ExtractionError", "Extractor", "ExtractorUnavailable"]
@@ -24,8 +25,10 @@ class Extractor:
     """Reads documents in up to `children` processes at a time, each started on first need.
 
     A child is kept warm for the next document, and replaced after `documents_per_child` of them
-    or when it died, ran out of time or memory, or its document was given up. Use it within one
-    event loop; `command` is for tests.
+    or when it died, ran out of time or memory, or its document was given up. A document that takes
+    longer than `slow_s` steps aside: its place goes to the next one while it goes on, and so many
+    may do that. So what hangs holds up the others for that time at most, unless there is much of
+    it. Use it within one event loop; `command` is for tests.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class Extractor:
         limits: Limits | None = None,
         children: int = 2,
         documents_per_child: int = 100,
+        slow_s: float = 5.0,
         command: Sequence[str] = COMMAND,
     ) -> None:
         self._limits = limits or Limits()
         self._documents_per_child = documents_per_child
         self._command = command
-        self._slots = asyncio.Semaphore(children)
+        self._children = children
+        self._places = Places(children, slow_s)
         self._idle: list[ChildProcess] = []
         self._busy: set[ChildProcess] = set()
         self._burials: set[asyncio.Task[None]] = set()
@@ -87,7 +92,7 @@ class Extractor:
     @asynccontextmanager
     async def _child(self) -> AsyncIterator[ChildProcess]:
         """Lend a child for one document; it comes back only from a block that ended well."""
-        async with self._slots:
+        async with self._places.one():
             child = await self._take()
             self._busy.add(child)
             try:
@@ -112,7 +117,8 @@ class Extractor:
         return await ChildProcess.start(self._limits, command=self._command)
 
     def _give_back(self, child: ChildProcess) -> None:
-        if self._closed or child.documents >= self._documents_per_child:
+        worn = child.documents >= self._documents_per_child
+        if self._closed or worn or len(self._idle) >= self._children:
             self._bury(child)
         else:
             self._idle.append(child)
