@@ -18,7 +18,7 @@ from api.events.story import Story
 from api.events.tokens import FRESH_MS, EventToken, read_token, write_token
 from api.job_replies import load
 from shared.auth import store as key_store
-from shared.auth.permissions import Permission
+from shared.auth.permissions import Permission, Principal
 from shared.clock import now_ms, rfc3339
 from shared.errors import PenstockError, Unauthenticated
 from shared.resources import Resources
@@ -42,7 +42,8 @@ async def events(request: Request) -> Response:
         who = await principal(request, Permission.JOBS_READ)
         return await _stream(request, Caller(who.tenant_id, who.key_id), {})
     try:
-        return await _stream(request, await _bearer_of_token(request), ANY_ORIGIN)
+        job_id = request.path_params["job_id"]
+        return await _stream(request, await bearer_of_token(request, job_id), ANY_ORIGIN)
     except PenstockError as error:
         return problem_response(error, request.scope, ANY_ORIGIN)
 
@@ -51,16 +52,20 @@ async def create_token(request: Request) -> Response:
     """Make a token that opens the events of this one job to a page."""
     who = await principal(request, Permission.JOBS_READ)
     full = await load(request, who.tenant_id, request.path_params["job_id"])
+    return token_response(request, who, full.job["id"], f"/v1/jobs/{full.job['id']}/events")
+
+
+def token_response(request: Request, who: Principal, told_of: str, path: str) -> Response:
+    """Answer with a token that opens the events of one job or batch, which are at `path`."""
     resources: Resources = request.state.resources
-    job_id, expires_at = full.job["id"], now_ms() + FRESH_MS
-    token = write_token(
-        resources.secret_key, EventToken(who.tenant_id, who.key_id, job_id, expires_at)
-    )
+    expires_at = now_ms() + FRESH_MS
+    said = EventToken(who.tenant_id, who.key_id, told_of, expires_at)
+    token = write_token(resources.secret_key, said)
     body = {
         "object": "event_token",
         "token": token,
         "expires_at": rfc3339(expires_at),
-        "url": f"/v1/jobs/{job_id}/events?token={token}",
+        "url": f"{path}?token={token}",
     }
     return Response(
         orjson.dumps(body), headers={"Cache-Control": "no-store"}, media_type="application/json"
@@ -69,7 +74,7 @@ async def create_token(request: Request) -> Response:
 
 async def _stream(request: Request, caller: Caller, headers: dict[str, str]) -> Response:
     full = await load(request, caller.tenant_id, request.path_params["job_id"])
-    said = _last_event_id(request)
+    said = last_event_id(request)
     place = parse_place(full.job["id"], said)
     if place is not None and is_end(place, full.job):
         # The one answer after which a browser's EventSource does not come back.
@@ -90,20 +95,25 @@ async def _stream(request: Request, caller: Caller, headers: dict[str, str]) -> 
     return response
 
 
-def _last_event_id(request: Request) -> str:
+def last_event_id(request: Request) -> str:
+    """Return where the client says that it stands, empty for nowhere."""
     # A browser that reconnects repeats the URL it was given: what it saw since is in the header.
     header = request.headers.get("last-event-id")
     return header or request.query_params.get("last_event_id", "")
 
 
-async def _bearer_of_token(request: Request) -> Caller:
+async def bearer_of_token(request: Request, told_of: str) -> Caller:
+    """Return who made the token in the URL, which is for the events of this one job or batch.
+
+    Raises:
+        Unauthenticated: it is none of ours, for something else or too old, or its key is revoked.
+    """
     resources: Resources = request.state.resources
-    job_id = request.path_params["job_id"]
     token = read_token(
         resources.secret_key,
         request.query_params["token"],
-        job_id=job_id,
-        resumes=parse_place(job_id, _last_event_id(request)) is not None,
+        job_id=told_of,
+        resumes=parse_place(told_of, last_event_id(request)) is not None,
         now_ms=now_ms(),
     )
     structlog.contextvars.bind_contextvars(tenant_id=token.tenant_id)

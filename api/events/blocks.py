@@ -13,6 +13,7 @@ import orjson
 from sse_starlette.event import ServerSentEvent
 
 from api.events.place import Place, ResetReason
+from shared.batches.event_store import event_id as batch_event_id
 from shared.clock import now_ms, rfc3339
 from shared.database import Row
 from shared.events.deltas import Delta
@@ -47,6 +48,14 @@ def change(job: Row, event: Row) -> bytes:
     job_id, number = job["id"], event["number"]
     body = envelope(event["type"], event_id(job_id, number), event["created_at"], data)
     return _block(event["type"], _json(body), Place(number).name(job_id))
+
+
+def told(batch_id: str, event: Row) -> bytes:
+    """Spell what was told of a batch, just as it was told."""
+    number = event["number"]
+    identity = batch_event_id(batch_id, number)
+    body = envelope(event["type"], identity, event["created_at"], event["data"])
+    return _block(event["type"], _json(body), Place(number).name(batch_id))
 
 
 _STATUSES = {"job.started": "running"}

@@ -11,7 +11,6 @@ from typing import Protocol
 import structlog
 
 from api.events.blocks import PING, batches, reconnect, with_retry
-from api.events.story import Story
 from api.waiting import Watch, pause
 from shared.database import is_unavailable
 from shared.errors import Gone, NotFound
@@ -37,6 +36,30 @@ class Watching(Protocol):
         ...
 
 
+class Told(Protocol):
+    """A story: what is still to be told of a job or a batch, in steps."""
+
+    over: bool
+
+    @property
+    def job_id(self) -> str:
+        """Whose story it is."""
+        ...
+
+    @property
+    def streams(self) -> bool:
+        """Tell whether there are deltas beside the events."""
+        ...
+
+    def pending(self, watch: Watch) -> bool:
+        """Tell whether there is a step to take."""
+        ...
+
+    async def step(self, watch: Watch) -> list[bytes]:
+        """Take the next step; return the blocks that are to be sent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """How long it may be quiet, and how long a connection lives, in seconds."""
@@ -59,7 +82,7 @@ class Follower:
         "_watch",
     )
 
-    def __init__(self, story: Story, pace: Pace) -> None:
+    def __init__(self, story: Told, pace: Pace) -> None:
         self._story = story
         self._pace = pace
         self._watch = Watch()
@@ -85,7 +108,7 @@ class Follower:
         """Yield what is to be sent, until the client is to be let go."""
         now = asyncio.get_running_loop().time
         self._until = now() + self._pace.life_s
-        with waiting.watch(self.job_id, deltas=True) as self._watch:
+        with waiting.watch(self.job_id, deltas=self._story.streams) as self._watch:
             while (due := await self._next()) is not None:
                 for batch in batches(due):
                     yield batch

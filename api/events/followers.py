@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from api.events.reader import EventReader
 from api.events.response import EventResponse, Followed
 from api.events.story import Sources
 from api.waiting import RECHECK_S, Waiting, pause
+from shared.batches import event_store
 from shared.database import Database, is_unavailable
 from shared.errors import LimitExceeded, NotFound, Unavailable
 from shared.events.deltas import DeltaLog
@@ -22,6 +24,7 @@ from shared.telemetry.stream_metrics import StreamMetrics
 COME_AGAIN_S = 5
 ASKED_AT_ONCE = 500
 NOBODY = "job_"
+BATCHES = "batch_"
 
 
 class Followers:
@@ -108,8 +111,7 @@ class Followers:
         for first in range(0, len(ids), ASKED_AT_ONCE):
             asked = ids[first : first + ASKED_AT_ONCE]
             try:
-                async with self._database.looking() as db:
-                    newest = await newest_of(db, asked)
+                newest = await self._newest(asked)
             except Exception as error:
                 if not is_unavailable(error):
                     raise
@@ -117,6 +119,12 @@ class Followers:
             for job_id, number in newest.items():
                 for follower in by_job[job_id]:
                     follower.hear(number)
+
+    async def _newest(self, ids: Sequence[str]) -> dict[str, int]:
+        batches = [each for each in ids if each.startswith(BATCHES)]
+        async with self._database.looking() as db:
+            newest = await newest_of(db, ids)
+            return newest | await event_store.newest_of(db, batches) if batches else newest
 
 
 class _Jobs:

@@ -111,6 +111,11 @@ class Story:
         """Whose story it is."""
         return self._ids[1]
 
+    @property
+    def streams(self) -> bool:
+        """Tell that deltas are told too."""
+        return True
+
     def pending(self, watch: Watch) -> bool:
         """Tell whether there is a step to take."""
         mine = self._place or self._full or self._reset or self._end or self._behind

@@ -39,6 +39,13 @@ async def events_of(db: AsyncConnection, batch_id: str, *, after: int = 0) -> Se
     return await fetch(db, select(EVENTS).where(*behind).order_by(col(BatchEvent.number)))
 
 
+async def last_of(db: AsyncConnection, batch_id: str) -> Row | None:
+    """Return the newest of what was told of a batch."""
+    query = select(EVENTS).where(col(BatchEvent.batch_id) == batch_id)
+    rows = await fetch(db, query.order_by(col(BatchEvent.number).desc()).limit(1))
+    return rows[0] if rows else None
+
+
 async def newest_of(db: AsyncConnection, batch_ids: Sequence[str]) -> dict[str, int]:
     """Return the number of the newest event of each of these batches that has any."""
     number = func.max(col(BatchEvent.number)).label("number")

@@ -1,6 +1,6 @@
 """The first time an input is read: every line is checked, and then it is decided what becomes of it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from shared.batches.reading import START, BadInput, Reading, Skipped
 from shared.batches.seen import Seen
 from shared.database import Row, on_commit
 from shared.events.event import EventType
-from workers.batches.work import MOST_ERRORS, Overtaken, Work, sorted_out
+from workers.batches.work import MOST_ERRORS, Overtaken, Work, gone, sorted_out
 
 MOST_KEPT = 2000
 MOST_KEPT_BYTES = 8 * 1024 * 1024
@@ -51,10 +51,14 @@ class Findings:
 
 
 async def check(work: Work, seen: Seen, findings: Findings) -> AsyncIterator[None]:
-    """Read an input and note in `findings` what is in it; pause after every few lines."""
+    """Read an input and note in `findings` what is in it; pause after every few lines.
+
+    `seen` has the custom ids of earlier inputs, and those of this one when it has been read.
+    """
     settings = work.resources.settings
     checker = LineChecker(work.resources.catalog, settings, work.options, seen=seen)
-    room = settings.max_batch_lines - work.batch["total"]
+    # One that was let in before is in the total, and never too long.
+    room = settings.max_batch_lines if work.input["checked"] else work.room
     readings = work.source().read(
         checker.check, start=START, first_line=work.first_line, skipped=Skipped()
     )
@@ -68,8 +72,7 @@ async def check(work: Work, seen: Seen, findings: Findings) -> AsyncIterator[Non
     except BadInput as error:
         findings.fatal = error.error
     except FileNotFoundError:
-        message = "The file was deleted before it was read: upload it again."
-        findings.fatal = LineError(None, "input_file_not_found", message)
+        findings.fatal = gone()
 
 
 async def with_files(
@@ -86,8 +89,11 @@ async def with_files(
     return sorted_out([_checked(item, there) for item in items])
 
 
-async def conclude(work: Work, findings: Findings) -> None:
+async def conclude(work: Work, findings: Findings) -> bool:
     """Let the batch begin with what was found, or leave the input out, or end the batch.
+
+    Returns:
+        Whether the input's lines are to be stored.
 
     Raises:
         Overtaken: the batch is no longer what it was when the reading began.
@@ -98,10 +104,11 @@ async def conclude(work: Work, findings: Findings) -> None:
         )
         if not noted:
             raise Overtaken
-        if _is_refused(work, findings):
+        if refused := _is_refused(work, findings):
             await _refuse(db, work, findings)
         else:
             await _begin(db, work, findings)
+    return not refused
 
 
 def _is_refused(work: Work, findings: Findings) -> bool:
@@ -119,9 +126,7 @@ async def _refuse(db: AsyncConnection, work: Work, findings: Findings) -> None:
     is_nothing = not findings.wrong and findings.fatal is None
     if work.is_first and not (is_nothing and work.batch["open"]):
         shown = work.errors_with(errors) or ()
-        _there(await input_store.fail(db, work.batch_id, invalid=findings.wrong, errors=shown))
-        # The input rows were changed together with it: what is told is the batch alone.
-        row = await input_store.batch(db, work.batch_id)
+        row = await input_store.fail(db, work.batch_id, invalid=findings.wrong, errors=shown)
         await announcing.announce(db, work.resources.announcer, _there(row), EventType.BATCH_FAILED)
         return
     # What runs already goes on without these lines.
@@ -138,7 +143,7 @@ async def _begin(db: AsyncConnection, work: Work, findings: Findings) -> None:
 
 
 async def _go_on(
-    db: AsyncConnection, work: Work, *, lines: int, invalid: int, values: dict[str, object]
+    db: AsyncConnection, work: Work, *, lines: int, invalid: int, values: Mapping[str, object]
 ) -> None:
     row = _there(
         await input_store.begin(db, work.batch_id, lines=lines, invalid=invalid, values=values)

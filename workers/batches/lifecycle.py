@@ -27,6 +27,7 @@ from workers.batches.steps import Step, next_step
 log = structlog.get_logger()
 
 LINES_AT_ONCE = 500
+REOPENED_AT_ONCE = 250
 STOPPED_AT_ONCE = 2000
 TURN_S = 2.0
 BREATH_S = 0.002
@@ -123,7 +124,7 @@ class Lifecycle:
         place = self._reopening.setdefault(batch_id, Reopening(0, batch["outcomes"]))
         async with self._database.reading() as db:
             lines = await lines_store.retried(
-                db, batch_id, after=place.after, until=place.until, limit=LINES_AT_ONCE
+                db, batch_id, after=place.after, until=place.until, limit=REOPENED_AT_ONCE
             )
         async with self._database.transaction() as db:
             if not lines:

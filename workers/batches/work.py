@@ -52,6 +52,11 @@ class Work:
         return self.number == FIRST_INPUT and self.batch["state"] == BatchState.VALIDATING
 
     @property
+    def room(self) -> int:
+        """How many lines the batch may still take."""
+        return self.resources.settings.max_batch_lines - int(self.batch["total"])
+
+    @property
     def options(self) -> BatchOptions:
         """What holds for its lines; the task of a batch is not meant for lines that are requests."""
         options = BatchOptions.model_validate(self.batch["options"])
@@ -79,3 +84,9 @@ def sorted_out(
     """Tell the lines from the errors."""
     lines = [item for item in items if isinstance(item, Line)]
     return lines, [item for item in items if isinstance(item, LineError)]
+
+
+def gone() -> LineError:
+    """Return what is wrong with an input whose bytes are not there any more."""
+    message = "The file was deleted before it was read: upload it again."
+    return LineError(None, "input_file_not_found", message)

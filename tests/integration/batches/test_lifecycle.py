@@ -184,7 +184,7 @@ async def test_what_fails_again_during_a_retry_is_not_opened_once_more(yard: Yar
     await yard.finish(reopened, JobState.FAILED)
     await yard.lead()
 
-    assert len(reopened) == 500
+    assert len(reopened) == 250
     assert {line["generation"] for line in await yard.lines(batch_id)} == {2}
     assert not (await yard.row(batch_id))["retrying"]
 
