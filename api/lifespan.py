@@ -59,6 +59,7 @@ def lifespan(
                 resources.announcer,
                 settings,
                 admission=admission,
+                bell=resources.bell,
             )
             waiting = Waiting(resources.redis)
             keyring = Keyring(database, resources.secret_key)

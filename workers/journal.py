@@ -12,6 +12,7 @@ from shared.failpoints import failpoint
 from shared.group_commit import GroupCommit
 from shared.jobs import attempt_store, claim_store, part_store
 from shared.jobs.announcer import Announcer
+from shared.jobs.bell import Bell
 from shared.jobs.changes import Change
 from shared.jobs.claims import AttemptStart, ClaimEnd, PartEnd, Standing
 from shared.jobs.transitions import CANCELLED, FINAL, JobState, Priority, Reason
@@ -35,8 +36,10 @@ class Journal:
         *,
         owner: str,
         metrics: WorkerMetrics | None = None,
+        bell: Bell | None = None,
     ) -> None:
         self._owner = owner
+        self._bell = bell
         self._announcer = announcer
         self._metrics = metrics or WorkerMetrics()
         self._group: GroupCommit[Entry, Standing] = GroupCommit(
@@ -85,6 +88,10 @@ class Journal:
         if mine:
             await claim_store.end_claims(db, mine, numbers)
             await self._announcer.announce(db, [_change(end) for end in mine])
+            if self._bell is not None:
+                # What was put back unsent frees no place: its own was never taken.
+                left = [end.lane for end in mine if end.attempts]
+                on_commit(db, partial(self._bell.ring, left))
             on_commit(db, partial(failpoint, "after_result_commit"))
             failpoint("before_result_commit")
 

@@ -39,6 +39,7 @@ class LifeSigns:
             try:
                 async with self._resources.database.transaction() as db:
                     await store.record_life(db, self._describe())
+                self._resources.shared.bell.ring()
             except Exception as error:  # noqa: BLE001  a worker without signs of life looks dead
                 log.warning("life.not_recorded", error=str(error))
             await asyncio.sleep(EVERY_S)

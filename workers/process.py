@@ -142,4 +142,5 @@ class WorkerProcess(Middleware):
             silent_ms=round((monotonic() - broker.polled_at) * 1000),
             in_flight=runner.in_flight,
             draining=runner.draining,
+            capacity=runner.capacity,
         )

@@ -67,6 +67,11 @@ class Runner:
         """Count the jobs in hand or being claimed."""
         return len(self._holds) + self._claiming
 
+    @property
+    def capacity(self) -> int:
+        """How many jobs may be in hand that are not interactive."""
+        return self._most_others
+
     def has_room(self, *, interactive: bool) -> bool:
         """Tell whether another slice may come: the reserve is for interactive work alone."""
         most = self._most if interactive else self._most_others

@@ -69,6 +69,11 @@ class Admission:
         """
         await self.admit_load(draft.tenant_id, Load(1, draft.request_bytes, draft.tokens))
 
+    def waiting(self, tenant_id: str) -> int:
+        """Count the jobs of a tenant that wait, as far as this process knows."""
+        load = self._loads.get(tenant_id)
+        return load.jobs if load else 0
+
     async def admit_load(self, tenant_id: str, more: Load) -> None:
         """Reserve room for many jobs at once, all or none.
 

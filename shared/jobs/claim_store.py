@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Integer,
+    String,
     bindparam,
     case,
     column,
@@ -206,6 +207,8 @@ _END = (
         lease_expires_at=None,
         version=Job.version + 1,
         failures=Job.failures + bindparam("more_failures", type_=Integer),
+        # It stays in the lane where it queues, wherever its last call went.
+        lane=func.coalesce(col(Job.lane), bindparam("went", type_=String)),
         # A claim that made no call says nothing of the provider: the back-off stays as it is.
         waits=case(
             (bindparam("waited", type_=Integer) == 1, Job.waits + 1),
@@ -235,7 +238,7 @@ def _row(end: ClaimEnd) -> dict[str, Any]:
         "at_job": end.job.id,
         "state": end.state,
         "reason": end.reason,
-        "lane": end.lane,
+        "went": end.lane,
         "error": end.error,
         "more_failures": int(end.failed),
         "waited": int(end.waited),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,10 +15,11 @@ from shared.ids import new_id
 from shared.jobs import store
 from shared.jobs.admission import Admission
 from shared.jobs.announcer import Announcer
+from shared.jobs.bell import Bell
 from shared.jobs.changes import change_of
 from shared.jobs.draft import JobDraft
 from shared.jobs.rows import job_row, request_row
-from shared.jobs.transitions import JobState
+from shared.jobs.transitions import JobState, Priority
 from shared.jobs.wakeups import wakeups
 from shared.publisher import Publisher
 from shared.settings import Settings
@@ -38,6 +40,7 @@ class Submission:
 class _Entry:
     job_id: str
     draft: JobDraft
+    direct: bool = True
 
 
 class Submitter:
@@ -51,7 +54,9 @@ class Submitter:
         settings: Settings,
         *,
         admission: Admission | None = None,
+        bell: Bell | None = None,
     ) -> None:
+        self._bell = bell
         self._publisher = publisher
         self._announcer = announcer
         self._settings = settings
@@ -87,26 +92,30 @@ class Submitter:
         await self._group.close()
 
     async def _submit(self, draft: JobDraft) -> Submission:
-        entry = _Entry(new_id("job"), draft)
         if draft.idempotency is None:
-            await self._admission.admit(draft)
-            return await self._group.add(entry)
+            return await self._admit_and_store(draft)
         key = (draft.tenant_id, draft.idempotency.key)
         if key in self._storing:
             raise _in_progress()
         self._storing.add(key)
         try:
-            await self._admission.admit(draft)
-            return await self._group.add(entry)
+            return await self._admit_and_store(draft)
         finally:
             self._storing.discard(key)
+
+    async def _admit_and_store(self, draft: JobDraft) -> Submission:
+        await self._admission.admit(draft)
+        # A few may go straight to the workers; a crowd waits for its fair share of the lane.
+        waiting = self._admission.waiting(draft.tenant_id)
+        direct = waiting <= self._settings.direct_jobs_per_tenant or self._bell is None
+        return await self._group.add(_Entry(new_id("job"), draft, direct=direct))
 
     async def _write(
         self, db: AsyncConnection, entries: Sequence[_Entry]
     ) -> Sequence[Submission | Exception]:
         replays = await self._replays(db, entries)
         fresh = [entry for entry in entries if entry.job_id not in replays]
-        rows = {entry.job_id: job_row(entry.job_id, entry.draft) for entry in fresh}
+        rows = {entry.job_id: _row(entry) for entry in fresh}
         if rows:
             requests = [request_row(entry.job_id, entry.draft) for entry in fresh]
             await store.insert_jobs(db, list(rows.values()), requests)
@@ -118,7 +127,10 @@ class Submitter:
         ]
 
     async def _promise(self, db: AsyncConnection, rows: Iterable[Row]) -> None:
-        ready = [(row["id"], row["priority"]) for row in rows if row["state"] == JobState.QUEUED]
+        queued = [row for row in rows if row["state"] == JobState.QUEUED]
+        ready = [(row["id"], row["priority"]) for row in queued if row["wakeup_at"] is not None]
+        if len(ready) < len(queued) and self._bell is not None:
+            on_commit(db, self._bell.ring)
         messages = wakeups(ready, slice_size=self._settings.slice_size)
         if not messages:
             return
@@ -149,6 +161,14 @@ class Submitter:
             job = await store.get(db, claim.tenant_id, first.job_id)
             replays[claim.job_id] = Submission(job, replayed=True) if job else _other_request()
         return replays
+
+
+def _row(entry: _Entry) -> dict[str, Any]:
+    row = job_row(entry.job_id, entry.draft)
+    if not entry.direct and entry.draft.priority is not Priority.INTERACTIVE:
+        # Nobody is told: it is due, and the dispatcher finds it.
+        row["wakeup_at"] = None
+    return row
 
 
 def _in_progress() -> Conflict:

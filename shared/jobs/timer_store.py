@@ -46,12 +46,10 @@ class Verdict:
         return self.change.reason
 
 
-_DUE = (
-    in_state(JobState.QUEUED),
-    col(Job.wakeup_at).is_(None),
-    col(Job.held).is_(None),
-    func.coalesce(col(Job.not_before), 0) <= now_ms(),
-)
+async def any_ripe(db: AsyncConnection) -> bool:
+    """Tell whether there are scheduled jobs whose time has come."""
+    ripe = select(col(Job.id)).where(in_state(JobState.SCHEDULED), col(Job.not_before) <= now_ms())
+    return (await db.execute(ripe.limit(1))).first() is not None
 
 
 async def queue_scheduled(db: AsyncConnection, *, limit: int) -> list[Change]:
@@ -68,28 +66,6 @@ async def queue_scheduled(db: AsyncConnection, *, limit: int) -> list[Change]:
         .returning(*CHANGED)
     )
     return [change_of(row) for row in await fetch(db, move)]
-
-
-async def due_lanes(db: AsyncConnection) -> dict[str | None, tuple[int, str]]:
-    """Return, for each lane with due jobs, how many there are and the model of one of them."""
-    query = (
-        select(col(Job.lane), func.count(), func.min(col(Job.model)))
-        .where(*_DUE)
-        .group_by(col(Job.lane))
-    )
-    return {row[0]: (int(row[1]), str(row[2])) for row in await db.execute(query)}
-
-
-async def take_due(db: AsyncConnection, lane: str | None, *, limit: int) -> list[DueJob]:
-    """Mark the first due jobs of a lane as woken and return them, best rank and oldest first."""
-    same_lane = col(Job.lane).is_(None) if lane is None else col(Job.lane) == lane
-    query = (
-        select(col(Job.id), col(Job.priority), col(Job.crashes))
-        .where(*_DUE, same_lane)
-        .order_by(col(Job.priority), col(Job.created_at), col(Job.id))
-        .limit(limit)
-    )
-    return await _mark_woken(db, query)
 
 
 async def take_forgotten(

@@ -26,20 +26,20 @@ class Scripts:
 
 
 def load_scripts() -> Scripts:
-    """Read the scripts: each is `lane.lua` followed by its own text."""
-    folder = Path(__file__).parent
-    lane = (folder / "lane.lua").read_text("utf-8")
-
-    def script(name: str) -> Script:
-        text = lane + (folder / f"{name}.lua").read_text("utf-8")
-        # Redis names a script by its SHA-1; nothing is protected by it.
-        return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
+    """Read the scripts of the limiter's decisions."""
     return Scripts(
-        acquire=script("acquire"),
-        settle=script("settle"),
-        lease=script("lease"),
-        pause=script("pause"),
-        observe=script("observe"),
-        headroom=script("headroom"),
+        acquire=load_script("acquire"),
+        settle=load_script("settle"),
+        lease=load_script("lease"),
+        pause=load_script("pause"),
+        observe=load_script("observe"),
+        headroom=load_script("headroom"),
     )
+
+
+def load_script(name: str) -> Script:
+    """Read one script: `lane.lua` followed by its own text."""
+    folder = Path(__file__).parent
+    text = (folder / "lane.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
+    # Redis names a script by its SHA-1; nothing is protected by it.
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())

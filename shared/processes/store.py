@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import RowMapping, delete, or_, select, update
+from sqlalchemy import RowMapping, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -21,6 +21,15 @@ class Life:
     silent_ms: int
     in_flight: int
     draining: bool
+    capacity: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers that take jobs: how many they are, and how many jobs they can hold together."""
+
+    workers: int
+    places: int
 
 
 async def hold(db: AsyncConnection, office: str, holder: str, *, ttl_ms: int) -> bool:
@@ -61,6 +70,7 @@ async def record_life(db: AsyncConnection, life: Life) -> None:
         "polled_at": now_ms() - life.silent_ms,
         "in_flight": life.in_flight,
         "draining": life.draining,
+        "capacity": life.capacity,
     }
     row = insert_on_conflict(db, WorkerLife).values(started_at=now_ms(), **values)
     await db.execute(row.on_conflict_do_update(index_elements=["owner"], set_=values))
@@ -77,6 +87,16 @@ async def lives(db: AsyncConnection, *, within_ms: int) -> Sequence[RowMapping]:
         (now_ms() - col(WorkerLife.polled_at)).label("silent_ms"),
     ).where(col(WorkerLife.seen_at) > now_ms() - within_ms)
     return (await db.execute(query)).mappings().all()
+
+
+async def crew(db: AsyncConnection, *, within_ms: int, usual: int) -> Crew:
+    """Count the workers seen lately that take jobs; one that does not say its capacity has the usual."""
+    capacity = case((col(WorkerLife.capacity) > 0, col(WorkerLife.capacity)), else_=usual)
+    query = select(func.count(), func.coalesce(func.sum(capacity), 0)).where(
+        col(WorkerLife.seen_at) > now_ms() - within_ms, col(WorkerLife.draining).is_(False)
+    )
+    workers, places = (await db.execute(query)).one()
+    return Crew(int(workers), int(places))
 
 
 async def forget_dead(db: AsyncConnection, *, silent_ms: int) -> None:

@@ -28,7 +28,6 @@ log = structlog.get_logger()
 
 AT_ONCE = 2000
 MOST_TARGETS = 10_000
-HORIZON_S = 1.0
 DRY_MESSAGES = 4
 NOTHING = Cost(0, 0, 0)
 DEAD_AFTER_MS = 3_600_000
@@ -44,20 +43,15 @@ class Desk:
         self._metrics = metrics
         self._named_last = ""
 
-    async def wake_due(self) -> None:
-        """Wake what is due; of a lane that was full, no more than it will soon admit."""
+    async def queue_scheduled(self) -> None:
+        """Move jobs whose time has come into the queue."""
+        async with self._resources.database.reading() as db:
+            if not await timer_store.any_ripe(db):
+                return
         async with self._resources.database.transaction() as db:
             ripe = await timer_store.queue_scheduled(db, limit=AT_ONCE)
             await self._resources.announcer.announce(db, ripe)
-        async with self._resources.database.reading() as db:
-            lanes = await timer_store.due_lanes(db)
-        for lane, (count, model) in lanes.items():
-            limit = min(count, AT_ONCE, await self._headroom(lane, model))
-            if limit > 0:
-                async with self._resources.database.transaction() as db:
-                    jobs = await timer_store.take_due(db, lane, limit=limit)
-                    promises = await outbox.add(db, self._messages(jobs))
-                self._resources.publisher.after_commit(promises)
+        self._resources.bell.ring()
 
     async def relay_outbox(self) -> None:
         """Send what a process that died or lost Redis had promised and not removed."""
@@ -167,14 +161,6 @@ class Desk:
         # That of a vendor without configuration begins with the model's name.
         target = catalog.lanes().get(key) or catalog.target_of(key.rpartition(":")[0], key)
         return None if target is None else lane_of(target)
-
-    async def _headroom(self, lane: str | None, model: str) -> int:
-        if lane is None:
-            return AT_ONCE
-        target = self._resources.catalog.target_of(model, lane)
-        if target is None:
-            return AT_ONCE
-        return await self._limiter.headroom(lane_of(target), horizon_s=HORIZON_S)
 
     def _messages(self, jobs: Sequence[DueJob]) -> list[Wakeup]:
         fresh = [(job.id, job.priority) for job in jobs if not job.crashes]

@@ -17,6 +17,7 @@ from shared.resources import Resources, open_resources
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler import duties, retention
+from workers.scheduler.dispatcher import Dispatcher
 
 log = structlog.get_logger()
 
@@ -39,13 +40,21 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
     """Stand by or lead until `stopping` is set."""
     me = f"scheduler-{uuid.uuid4().hex}"
     async with open_resources(settings) as resources:
-        desk = duties.Desk(resources, Limiter(resources.redis), SchedulerMetrics())
-        work = [*_duties(desk, settings), *_retention(retention.Retention(resources))]
+        metrics = SchedulerMetrics()
+        desk = duties.Desk(resources, Limiter(resources.redis), metrics)
+        dispatcher = Dispatcher(resources, metrics)
+        dispatcher.start()
+        work = [
+            Duty("dispatch", 0, dispatcher.turn),
+            *_duties(desk, settings),
+            *_retention(retention.Retention(resources)),
+        ]
         while not stopping.is_set():
             if await _hold(resources, me, settings.leader_s):
                 log.info("scheduler.leading", holder=me)
                 await _lead(resources, me, work, stopping)
             await _pause(stopping, settings.leader_s / TERMS)
+        await dispatcher.close()
         with suppress(*UNAVAILABLE):
             async with resources.database.transaction() as db:
                 await store.resign(db, OFFICE, me)
@@ -108,7 +117,7 @@ async def _pause(event: asyncio.Event, seconds: float) -> None:
 
 def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
     return [
-        Duty("timers", settings.tick_s, desk.wake_due),
+        Duty("timers", settings.tick_s, desk.queue_scheduled),
         Duty("relay", settings.sweep_s, desk.relay_outbox),
         Duty("rescue", settings.sweep_s, desk.rescue),
         Duty("forgotten", settings.sweep_s, desk.wake_forgotten),

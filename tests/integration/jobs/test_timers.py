@@ -26,30 +26,13 @@ async def test_a_scheduled_job_enters_the_queue_in_its_time(
     later = await add_job(state=JobState.SCHEDULED, not_before=now_ms() + 60_000, wakeup_at=None)
 
     async with database.transaction() as db:
+        assert await timer_store.any_ripe(db)
         (queued,) = await timer_store.queue_scheduled(db, limit=10)
-        due = await timer_store.take_due(db, None, limit=10)
+        assert not await timer_store.any_ripe(db)
 
-    assert [ripe] == [job.id for job in due]
     assert (queued.job_id, queued.number, queued.type) == (ripe, 2, "job.queued")
+    assert (await row(database, ripe))["state"] == JobState.QUEUED
     assert (await row(database, later))["state"] == JobState.SCHEDULED
-
-
-async def test_due_jobs_are_taken_once_and_by_lane(database: Database, add_job: AddJob) -> None:
-    due = {"wakeup_at": None, "not_before": now_ms() - 5}
-    first = await add_job(lane="x", created_at=1, **due)
-    await add_job(lane="x", created_at=2, **due)
-    urgent = await add_job(lane="x", created_at=3, priority=0, **due)
-    await add_job(lane="y", **due)
-    await add_job(lane="x", wakeup_at=None, not_before=now_ms() + 60_000)
-
-    async with database.transaction() as db:
-        lanes = await timer_store.due_lanes(db)
-        taken = await timer_store.take_due(db, "x", limit=2)
-        rest = await timer_store.take_due(db, "x", limit=10)
-
-    assert lanes == {"x": (3, "m"), "y": (1, "m")}
-    assert [urgent, first] == [job.id for job in taken]
-    assert len(rest) == 1
 
 
 async def test_a_forgotten_job_is_woken_again(database: Database, add_job: AddJob) -> None:

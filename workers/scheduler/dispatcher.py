@@ -1,0 +1,277 @@
+"""The fair dispatcher: gives the workers just what the lanes will admit, each tenant its share.
+
+It writes nothing: a message is only a wake-up, what was given is remembered here, and what nobody
+claims is given again. The database knows all along that the job is due.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from math import ceil
+from time import monotonic
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.auth import store as tenant_store
+from shared.clock import now_ms
+from shared.enqueue import QueueName, Wakeup
+from shared.events.notices import Listener
+from shared.jobs import dispatch_store, lane_paces
+from shared.jobs.bell import BELL, heard
+from shared.jobs.dispatch_store import Candidate
+from shared.jobs.transitions import Priority
+from shared.jobs.wakeups import lone_wakeups, wakeups
+from shared.limiter.rooms import Room, Rooms
+from shared.processes import store as process_store
+from shared.processes.store import Crew
+from shared.resources import Resources
+from shared.telemetry.metrics import SchedulerMetrics
+from workers.scheduler.given import Given
+from workers.scheduler.paces import Paces
+from workers.scheduler.pools import Pool, Pools
+from workers.scheduler.shares import INTERACTIVE, Shares, in_order
+from workers.scheduler.ways import Ways
+
+log = structlog.get_logger()
+
+GAP_S = 0.04
+"""Between two passes at least; and a pass takes at most a third of the time."""
+AHEAD_S = 0.1
+"""What ends within this time is replaced beforehand: it waits for its place in a worker."""
+SHORT_S, LONG_S = 1.0, 10.0
+TELL_S = 1.0
+ALIVE_MS = 15_000
+CREW_S, WEIGHTS_S = 0.5, 5.0
+MOST_TENANTS = 64
+"""So many tenants of a lane are looked at in one pass; the others are next."""
+LEAST_LOOK = 16
+MOST_LOOK = 2048
+DRY_MESSAGES = 4
+ADOPTED_AT_ONCE = 500
+NOWHERE = "none"
+"""The lane of jobs that nothing here serves: the worker tells them so."""
+
+
+class Dispatcher:
+    """The leader's; one pass at a time."""
+
+    def __init__(self, resources: Resources, metrics: SchedulerMetrics) -> None:
+        self._resources = resources
+        self._settings = resources.settings
+        self._metrics = metrics
+        self._rooms = Rooms(resources.redis)
+        self._ways = Ways(resources.catalog)
+        self._given = Given()
+        self._shares: dict[str, Shares] = {}
+        self._short, self._long = Paces(SHORT_S), Paces(LONG_S)
+        self._crew, self._crew_until = Crew(0, 0), 0.0
+        self._weights: dict[str, int] = {}
+        self._weights_until = 0.0
+        self._told_at = 0.0
+        self._turns = 0
+        self._rung = asyncio.Event()
+        self._rest_until = 0.0
+        self._listener = Listener(
+            resources.redis, [BELL], self._hear, lambda _channel: self._rung.set()
+        )
+
+    def start(self) -> None:
+        """Begin to listen for the bell."""
+        self._listener.start()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        await self._listener.close()
+
+    async def turn(self) -> None:
+        """Wait for the bell, a tick at most, then make a pass."""
+        await asyncio.sleep(max(0.0, self._rest_until - monotonic()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.tick_s):
+                await self._rung.wait()
+        self._rung.clear()
+        began = monotonic()
+        self._rest_until = began + self._settings.tick_s
+        await self.dispatch()
+        await self._tell_paces()
+        took = monotonic() - began
+        self._rest_until = monotonic() + max(GAP_S, 2 * took)
+
+    async def dispatch(self) -> int:
+        """Make one pass; return how many jobs were given out."""
+        # Short look-ups by index all: a thread for each would cost more than they do.
+        async with self._resources.database.looking() as db:
+            lanes = await dispatch_store.waiting_tenants(db)
+            unplaced = await dispatch_store.without_lane(db, limit=ADOPTED_AT_ONCE)
+            picked = await self._pick(db, lanes) if lanes or len(self._given) else {}
+        if unplaced:
+            await self._adopt(unplaced)
+        jobs = [job for some in picked.values() for job in some]
+        if jobs:
+            await self._resources.enqueuer.publish(self._messages(jobs))
+            for lane, some in picked.items():
+                self._given.add(lane, some, at=monotonic())
+        return len(jobs)
+
+    async def _pick(
+        self, db: AsyncConnection, lanes: Mapping[str, Sequence[str]]
+    ) -> dict[str, list[Candidate]]:
+        # In this order: what is claimed meanwhile is counted twice rather than not at all.
+        self._given.keep_only(await dispatch_store.still_due(db, self._given.ids()))
+        await self._give_up_stale()
+        running = await dispatch_store.running(db)
+        crew = await self._crew_now(db)
+        at = monotonic()
+        ahead = ceil(sum(self._short.all(at).values()) * AHEAD_S)
+        places = crew.places + ahead - sum(running.values()) - len(self._given)
+        self._shares = {lane: each for lane, each in self._shares.items() if lane in lanes}
+        if not lanes or not crew.workers or places <= 0:
+            return {}
+        await self._learn_weights(db)
+        pools = await self._pools(lanes, running)
+        return await self._share_out(db, lanes, pools, places)
+
+    async def _share_out(
+        self, db: AsyncConnection, lanes: Mapping[str, Sequence[str]], pools: Pools, places: int
+    ) -> dict[str, list[Candidate]]:
+        picked: dict[str, list[Candidate]] = {}
+        # Every lane has its turn to be first: with a fallback, and with places, that are for all.
+        self._turns += 1
+        names = sorted(lanes)
+        first = self._turns % len(names)
+        names = names[first:] + names[:first]
+        for left, lane in zip(range(len(names), 0, -1), names, strict=True):
+            # What a lane does not use is left to those after it.
+            dealt = await self._deal(db, lane, lanes[lane], pools, most=ceil(places / left))
+            picked[lane] = dealt
+            places -= len(dealt)
+        return picked
+
+    async def _deal(
+        self, db: AsyncConnection, lane: str, tenants: Sequence[str], pools: Pools, *, most: int
+    ) -> list[Candidate]:
+        ways = self._ways.of_lane(lane)
+        most = min(most, pools.slots(ways, interactive=True)) if ways else most
+        if most <= 0:
+            return []
+        shares = self._shares.setdefault(lane, Shares())
+        next_ones = shares.order(tenants)[: min(most, MOST_TENANTS)]
+        look = min(MOST_LOOK, max(LEAST_LOOK, ceil(2 * most / len(next_ones))))
+        look += self._given.of_lane(lane)
+        aged_before = now_ms() - round(self._settings.bulk_ages_s * 1000)
+        queues: dict[str, list[Candidate]] = {}
+        for tenant in next_ones:
+            found = await dispatch_store.first_due(db, lane, tenant, limit=look)
+            fresh = [job for job in found if job not in self._given]
+            queues[tenant] = in_order(fresh, aged_before=aged_before)
+        urgent = {
+            tenant: [job for job in jobs if job.priority == INTERACTIVE]
+            for tenant, jobs in queues.items()
+        }
+        others = {
+            tenant: [job for job in jobs if job.priority != INTERACTIVE]
+            for tenant, jobs in queues.items()
+        }
+        take = partial(self._take, pools)
+        dealt = shares.deal(urgent, self._weights, take=take, most=most)
+        if pools.slots(ways) or not ways:
+            rest = most - len(dealt)
+            dealt += shares.deal(others, self._weights, take=take, most=rest)
+        return dealt
+
+    def _take(self, pools: Pools, job: Candidate) -> bool:
+        keys = self._ways.of_model(job.model)
+        return pools.take(job, keys) if keys else True
+
+    async def _pools(
+        self, lanes: Mapping[str, Sequence[str]], running: Mapping[str | None, int]
+    ) -> Pools:
+        around = {lane: self._ways.of_lane(lane) for lane in lanes}
+        keys = sorted({key for ways in around.values() for key in ways})
+        rooms = await self._rooms.of(self._ways.lanes(keys))
+        pending = self._pending(around, running, rooms)
+        at = monotonic()
+        return Pools(
+            {
+                key: Pool(
+                    room,
+                    reserve=self._settings.interactive_reserve,
+                    ahead=ceil(self._short.per_s(key, at) * AHEAD_S),
+                    pending=pending.get(key, 0),
+                )
+                for key, room in rooms.items()
+            }
+        )
+
+    def _pending(
+        self,
+        around: Mapping[str, Sequence[str]],
+        running: Mapping[str | None, int],
+        rooms: Mapping[str, Room],
+    ) -> dict[str, int]:
+        """Count by lane what the limiter does not know yet, though it was given or claimed."""
+        pending: dict[str, int] = {}
+        for lane, ways in around.items():
+            known = [rooms[key] for key in ways if key in rooms]
+            under_way = sum(room.under_way for room in known)
+            coming = self._given.of_lane(lane) + max(0, running.get(lane, 0) - under_way)
+            for room in known:
+                # What the first has no room for goes to the next, as in a worker.
+                key, last = room.lane.key, room is known[-1]
+                here = coming if last else min(coming, max(0, room.free - pending.get(key, 0)))
+                pending[key] = pending.get(key, 0) + here
+                coming -= here
+        return pending
+
+    async def _give_up_stale(self) -> None:
+        now = monotonic()
+        for rank, ids in self._given.older_than(now - self._settings.wakeup_s).items():
+            priority = Priority.of_rank(rank)
+            if await self._resources.enqueuer.waiting(QueueName(priority)) > DRY_MESSAGES:
+                self._given.renew(ids, at=now)
+                continue
+            self._given.forget(ids)
+            self._metrics.woken_again(priority, len(ids))
+            log.info("jobs.woken_again", jobs=len(ids), queue=priority)
+
+    async def _adopt(self, models: Mapping[str, str]) -> None:
+        by_lane: dict[str, list[str]] = {}
+        for job_id, model in models.items():
+            keys = self._ways.of_model(model)
+            by_lane.setdefault(keys[0] if keys else NOWHERE, []).append(job_id)
+        async with self._resources.database.transaction() as db:
+            for lane, ids in by_lane.items():
+                await dispatch_store.set_lane(db, sorted(ids), lane)
+        self._rung.set()
+
+    async def _crew_now(self, db: AsyncConnection) -> Crew:
+        if (now := monotonic()) >= self._crew_until:
+            self._crew_until = now + CREW_S
+            usual = self._settings.max_in_flight
+            self._crew = await process_store.crew(db, within_ms=ALIVE_MS, usual=usual)
+        return self._crew
+
+    async def _learn_weights(self, db: AsyncConnection) -> None:
+        if (now := monotonic()) >= self._weights_until:
+            self._weights_until = now + WEIGHTS_S
+            self._weights = await tenant_store.uncommon_weights(db)
+
+    async def _tell_paces(self) -> None:
+        if (now := monotonic()) >= self._told_at + TELL_S:
+            self._told_at = now
+            await lane_paces.tell(self._resources.redis, self._long.all(now))
+
+    def _messages(self, jobs: Sequence[Candidate]) -> list[Wakeup]:
+        fresh = [(job.id, job.priority) for job in jobs if not job.crashes]
+        suspects = [(job.id, job.priority) for job in jobs if job.crashes]
+        # Few to share go to all workers alike, many in slices as large as they may be.
+        size = min(self._settings.slice_size, ceil(len(fresh) / max(1, self._crew.workers)))
+        return wakeups(fresh, slice_size=max(1, size)) + lone_wakeups(suspects)
+
+    def _hear(self, _channel: str, message: bytes) -> None:
+        ended, at = heard(message), monotonic()
+        self._short.add(ended, at)
+        self._long.add(ended, at)
+        self._rung.set()

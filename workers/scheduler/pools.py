@@ -1,0 +1,101 @@
+"""What a pass of the dispatcher may still give out: the room of each lane, used up job by job. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.limiter.rooms import OPEN, Room
+from workers.scheduler.shares import INTERACTIVE, Waiting
+
+
+@dataclass(slots=True)
+class Level:
+    """A bucket: what is left, and what of it is kept for interactive work."""
+
+    unit: str
+    left: int
+    capacity: int
+    kept: int
+
+    def needs(self, tokens: int) -> int:
+        """Return what a job takes of it, never more than it can hold."""
+        return min(1 if self.unit == "requests" else tokens, self.capacity)
+
+    def spare(self, need: int, *, interactive: bool) -> bool:
+        """Tell whether a job fits; one that needs nearly all of a bucket leaves no reserve in it."""
+        kept = 0 if interactive else min(self.kept, self.capacity - need)
+        return self.left - kept >= need
+
+
+class Pool:
+    """The room of one target; `reserve` is the share that only interactive work may use.
+
+    `ahead` jobs may be given out beyond the free places: so many will leave theirs by the time the
+    next ones could come. `pending` were given out and are not yet seen by the limiter.
+    """
+
+    def __init__(self, room: Room, *, reserve: float, ahead: int, pending: int) -> None:
+        opened = room.state == OPEN
+        self._slots = room.free - pending + (ahead if opened else 0)
+        self._kept_slots = int(room.limit * reserve) if opened else 0
+        self._levels = [
+            Level(each.unit, left, each.capacity, int(each.capacity * reserve))
+            for each, left in zip(room.lane.buckets, room.levels, strict=True)
+        ]
+        for level in self._levels:
+            if level.unit == "requests":
+                level.left -= pending
+        self._closed = False
+
+    def slots(self, *, interactive: bool = False) -> int:
+        """Return how many more calls it could take, whatever they need."""
+        if self._closed:
+            return 0
+        slots = self._slots - (0 if interactive else self._kept_slots)
+        spares = [
+            level.left - (0 if interactive else level.kept)
+            for level in self._levels
+            if level.unit == "requests"
+        ]
+        return max(0, min([slots, *spares]))
+
+    def take(self, job: Waiting) -> bool:
+        """Use up what a job needs; False when there is not enough."""
+        interactive = job.priority == INTERACTIVE
+        if not self.slots(interactive=interactive):
+            return False
+        needs = [level.needs(job.tokens) for level in self._levels]
+        pairs = list(zip(self._levels, needs, strict=True))
+        if not all(level.spare(need, interactive=interactive) for level, need in pairs):
+            return False
+        self._slots -= 1
+        for level, need in pairs:
+            level.left -= need
+        return True
+
+    def close(self) -> None:
+        """Give out nothing more: what is left is saved up for a job that needs more than there is."""
+        self._closed = True
+
+
+class Pools:
+    """The pools of all lanes, and where a job may go."""
+
+    def __init__(self, pools: Mapping[str, Pool]) -> None:
+        self._pools = pools
+
+    def slots(self, keys: Sequence[str], *, interactive: bool = False) -> int:
+        """Return how many more calls these lanes could take together."""
+        return sum(
+            self._pools[key].slots(interactive=interactive) for key in keys if key in self._pools
+        )
+
+    def take(self, job: Waiting, keys: Sequence[str]) -> bool:
+        """Use up the room of the first lane that has enough; False when none has."""
+        known = [self._pools[key] for key in keys if key in self._pools]
+        if any(pool.take(job) for pool in known):
+            return True
+        if job.priority != INTERACTIVE:
+            # Or small jobs would take for ever what a large one waits for.
+            for pool in known:
+                pool.close()
+        return False

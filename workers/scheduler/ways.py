@@ -1,0 +1,55 @@
+"""Where the jobs of a lane may go: its own target, and those that its routes fall back on."""
+
+from collections.abc import Sequence
+
+from shared.errors import NotFound
+from shared.jobs.lanes import lane_of
+from shared.limiter.buckets import Lane
+from shared.routing.catalog import Catalog
+from shared.routing.model import Target, targets
+
+MOST_REMEMBERED = 10_000
+
+
+class Ways:
+    """What the catalog says of models and lanes, remembered."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._by_model: dict[str, tuple[str, ...]] = {}
+        self._targets: dict[str, Target] = {}
+        self._around: dict[str, set[str]] = {}
+        for name, _ in catalog.routes():
+            self.of_model(name)
+
+    def of_model(self, model: str) -> Sequence[str]:
+        """Return the lanes that a model's jobs may use, best first; none where nothing serves it."""
+        keys = self._by_model.get(model)
+        if keys is None:
+            keys = self._learn(model)
+        return keys
+
+    def of_lane(self, lane: str) -> Sequence[str]:
+        """Return the lanes that jobs stored in a lane may use; none where it is not known."""
+        if lane not in self._around:
+            # That of a vendor without configuration begins with the model's name.
+            self.of_model(lane.rpartition(":")[0])
+        return [lane, *sorted(self._around[lane] - {lane})] if lane in self._around else ()
+
+    def lanes(self, keys: Sequence[str]) -> list[Lane]:
+        """Return the limiter's lanes of these keys."""
+        return [lane_of(self._targets[key]) for key in keys]
+
+    def _learn(self, model: str) -> tuple[str, ...]:
+        if len(self._by_model) > MOST_REMEMBERED:
+            self._by_model.clear()
+        try:
+            every = targets(self._catalog.resolve(model))
+        except NotFound:
+            every = ()
+        keys = tuple(each.lane_key for each in every)
+        self._by_model[model] = keys
+        for each in every:
+            self._targets[each.lane_key] = each
+            self._around.setdefault(each.lane_key, set()).update(keys)
+        return keys
