@@ -1,9 +1,7 @@
 """`POST /v1/documents`: a file, instructions and a JSON schema in; a job that answers the schema out."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +13,7 @@ from api.errors import invalid_fields
 from api.files import check_room, save
 from api.job_request import DocumentForm, DocumentSubmit
 from api.jobs import submit
-from api.multipart import Form, read_multipart
+from api.multipart import Form, json_field, read_multipart
 from shared.auth.permissions import Permission, Principal
 from shared.errors import BadRequest, PenstockError
 from shared.files.removal import remove
@@ -79,19 +77,11 @@ def _read_form(form: Form) -> DocumentForm:
     fields: dict[str, Any] = dict(form.fields)
     for name in ("schema", "metadata", "webhook"):
         if name in fields:
-            fields[name] = _json_field(name, fields)
+            fields[name] = json_field(form.fields, name)
     try:
         return DocumentForm.model_validate(fields)
     except ValidationError as error:
         raise invalid_fields(error) from error
-
-
-def _json_field(name: str, fields: Mapping[str, str]) -> Any:
-    try:
-        return orjson.loads(fields[name])
-    except orjson.JSONDecodeError as error:
-        detail = f"The part `{name}` of the form is not JSON: {error.msg} at {error.pos}."
-        raise BadRequest(detail, param=name) from error
 
 
 routes = [Route("/v1/documents", create, methods=["POST"])]

@@ -107,16 +107,25 @@ def _check_body(
 
 
 async def _check_document(resources: Resources, tenant_id: str, body: DocumentBody) -> None:
-    try:
-        check_schema(body.json_schema)
-    except SchemaError as error:
-        detail = f"`schema` cannot be used: {error}"
-        raise BadRequest(detail, param="schema", code="invalid_schema") from error
+    check_answer_schema(body.json_schema)
     async with resources.database.reading() as db:
         file = await file_store.get(db, tenant_id, body.file_id)
     if file is None:
         detail = f"There is no file `{body.file_id}`: upload it with POST /v1/files first."
         raise NotFound(detail, code="file_not_found", param="file_id")
+
+
+def check_answer_schema(schema: dict[str, JsonValue]) -> None:
+    """Refuse a JSON schema that no answer could be held against.
+
+    Raises:
+        BadRequest: the message says why.
+    """
+    try:
+        check_schema(schema)
+    except SchemaError as error:
+        detail = f"`schema` cannot be used: {error}"
+        raise BadRequest(detail, param="schema", code="invalid_schema") from error
 
 
 async def _webhook(
@@ -153,6 +162,20 @@ def _times(
 def _idempotency(
     request: Request, endpoint: Endpoint, raw: bytes, options: BaseModel
 ) -> IdempotencyClaim | None:
+    key = idempotency_key(request)
+    if key is None:
+        return None
+    digest = sha256(endpoint.encode() + b"\0" + raw + b"\0")
+    digest.update(options.model_dump_json().encode())
+    return IdempotencyClaim(key, digest.hexdigest())
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Read the header `Idempotency-Key`, quoted or bare.
+
+    Raises:
+        BadRequest: it is not what a key may be.
+    """
     header = request.headers.get("idempotency-key")
     if header is None:
         return None
@@ -164,6 +187,4 @@ def _idempotency(
             f"`Idempotency-Key` must be 1 to {LONGEST_KEY} printable characters, quoted or bare."
         )
         raise BadRequest(detail, param="Idempotency-Key")
-    digest = sha256(endpoint.encode() + b"\0" + raw + b"\0")
-    digest.update(options.model_dump_json().encode())
-    return IdempotencyClaim(key, digest.hexdigest())
+    return key

@@ -62,9 +62,19 @@ async def save(
 
     When this fails nobody may delete the blob: a commit whose answer got lost may have happened.
     """
+    row = file_row(file, tenant_id=tenant_id, purpose=purpose, life_s=life_s)
+    async with resources.database.transaction() as db:
+        await store.insert_file(db, row)
+    return row
+
+
+def file_row(
+    file: ReceivedFile, *, tenant_id: str, purpose: str, life_s: int | None = None
+) -> dict[str, Any]:
+    """Return the row of a file whose bytes are safe."""
     file_id = new_id("file").replace("_", "-", 1)
     created_at = moment_of(file_id) or now_ms()
-    row = {
+    return {
         "id": file_id,
         "tenant_id": tenant_id,
         "filename": file.filename,
@@ -78,9 +88,6 @@ async def save(
         "created_at": created_at,
         "expires_at": None if life_s is None else created_at + life_s * 1000,
     }
-    async with resources.database.transaction() as db:
-        await store.insert_file(db, row)
-    return row
 
 
 def check_room(resources: Resources) -> None:

@@ -1,4 +1,4 @@
-"""The filters of `GET /v1/jobs`: status, endpoint, one tag of the metadata, a span of time."""
+"""The filters of `GET /v1/jobs`: status, endpoint, batch, one tag of the metadata, a span of time."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,7 +12,16 @@ from shared.jobs.store import Filters
 from shared.jobs.transitions import JobState
 
 STATUSES = (*JobState, "waiting")
-KNOWN = {"status", "endpoint", "created_after", "created_before", "after", "limit", "order"}
+KNOWN = {
+    "status",
+    "endpoint",
+    "batch_id",
+    "created_after",
+    "created_before",
+    "after",
+    "limit",
+    "order",
+}
 
 
 def read_filters(request: Request) -> Filters:
@@ -33,10 +42,19 @@ def read_filters(request: Request) -> Filters:
     return Filters(
         status=status,
         endpoint=endpoint,
+        batch_id=_batch_id(request),
         tag=_tag(request),
         created_after=_moment(request, "created_after"),
         created_before=_moment(request, "created_before"),
     )
+
+
+def _batch_id(request: Request) -> str | None:
+    batch_id = request.query_params.get("batch_id")
+    if batch_id is not None and not batch_id.isprintable():
+        detail = "`batch_id` must be the id of a batch."
+        raise BadRequest(detail, param="batch_id")
+    return batch_id
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:

@@ -211,6 +211,7 @@ async def retry(request: Request) -> Response:
     resources: Resources = request.state.resources
     job_id = request.path_params["job_id"]
     full = await load(request, who.tenant_id, job_id)
+    _refuse_line(full, f"POST /v1/batches/{full.job['batch_id']}/retry, for all that failed")
     lifetime_ms = round(resources.settings.default_lifetime_s * 1000)
     async with resources.database.transaction() as db:
         opened = await change_store.retry(db, who.tenant_id, job_id, lifetime_ms=lifetime_ms)
@@ -234,6 +235,7 @@ async def delete(request: Request) -> Response:
     resources: Resources = request.state.resources
     job_id = request.path_params["job_id"]
     full = await load(request, who.tenant_id, job_id)
+    _refuse_line(full, f"DELETE /v1/batches/{full.job['batch_id']}, when it has ended")
     async with resources.database.transaction() as db:
         blobs = await change_store.erase(db, who.tenant_id, job_id)
     if blobs is None:
@@ -245,6 +247,14 @@ async def delete(request: Request) -> Response:
         await resources.blobs.delete(key)
     body = {"id": job_id, "object": "job", "deleted": True}
     return Response(orjson.dumps(body), media_type="application/json")
+
+
+def _refuse_line(full: FullJob, instead: str) -> None:
+    # Its batch's counts and files are of all lines together.
+    batch_id = full.job["batch_id"]
+    if batch_id is not None:
+        detail = f"The job is a line of the batch `{batch_id}`: use {instead}."
+        raise Conflict(detail, code="line_of_batch", extra={"batch_id": batch_id})
 
 
 def wait_seconds(request: Request) -> float:

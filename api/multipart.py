@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
+import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
@@ -74,6 +76,19 @@ async def read_multipart(
             await blobs.delete(form.file.blob)
         raise
     return form
+
+
+def json_field(fields: Mapping[str, str], name: str) -> Any:
+    """Return what a field has as JSON.
+
+    Raises:
+        BadRequest: it is no JSON.
+    """
+    try:
+        return orjson.loads(fields[name])
+    except orjson.JSONDecodeError as error:
+        detail = f"The part `{name}` of the form is not JSON: {error.msg} at {error.pos}."
+        raise BadRequest(detail, param=name) from error
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ ABOUT = (
 )
 KEYED_ERRORS = (401, 403, 500, 503)
 OTHERS = "default"
-JSON_PARTS = ("schema", "metadata", "webhook")
+JSON_PARTS = ("schema", "metadata", "webhook", "output_expires_after")
 Schemas = Mapping[Any, Part]
 
 

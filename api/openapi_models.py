@@ -173,7 +173,7 @@ class Deleted(BaseModel):
     """What was deleted."""
 
     id: str
-    object: Literal["job", "file"]
+    object: Literal["job", "file", "batch"]
     deleted: Literal[True]
 
 

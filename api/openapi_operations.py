@@ -1,5 +1,6 @@
 """Every operation of the API as a row of data; a test holds the rows against the routes."""
 
+from api import openapi_batches as batches
 from api import openapi_events as events
 from api import openapi_models as answers
 from api import openapi_openai as openai
@@ -52,7 +53,15 @@ JOBS = (
         "List jobs, newest first, without their results",
         {"200": Answer("A page.", answers.JobList)},
         Permission.JOBS_READ,
-        parameters=("status", "endpoint", "metadata", "created_after", "created_before", *_PAGE),
+        parameters=(
+            "status",
+            "endpoint",
+            "of_batch",
+            "metadata",
+            "created_after",
+            "created_before",
+            *_PAGE,
+        ),
         errors=(400,),
     ),
     Operation(
@@ -274,10 +283,13 @@ ALL = (
     *openai.DIRECT,
     *DOCUMENTS,
     *FILES,
+    *batches.BATCHES,
     *webhooks.ENDPOINTS,
     *webhooks.DELIVERIES,
     *KEYS,
     *OPERATIONS,
 )
-OPENAI = frozenset(each.name for each in (*openai.DIRECT, *FILES, *webhooks.ENDPOINTS))
+OPENAI = frozenset(
+    each.name for each in (*openai.DIRECT, *FILES, *batches.OPENAI, *webhooks.ENDPOINTS)
+)
 """What is served under `/openai` too: the names of the operations."""

@@ -11,6 +11,7 @@ from api.job_filters import STATUSES
 from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from api.prefer import LONGEST_WAIT_S
 from shared.auth.permissions import Permission
+from shared.batches.model import BatchState
 from shared.events.event import EventType
 from shared.jobs.draft import Endpoint
 from shared.webhooks.replay_store import STATES
@@ -70,6 +71,7 @@ def _moment(name: str, text: str) -> Part:
 PARAMETERS: dict[str, Part] = {
     "job_id": _path("job_id"),
     "file_id": _path("file_id"),
+    "batch_id": _path("batch_id"),
     "key_id": _path("key_id"),
     "model": _path("model"),
     "webhook_endpoint_id": _path("webhook_endpoint_id"),
@@ -87,6 +89,10 @@ PARAMETERS: dict[str, Part] = {
         default=0,
     ),
     "status": _query("status", "Only jobs of this status.", type="string", enum=list(STATUSES)),
+    "batch_status": _query(
+        "status", "Only batches of this status.", type="string", enum=list(BatchState)
+    ),
+    "of_batch": _query("batch_id", "Only lines of this batch.", type="string"),
     "endpoint": _query(
         "endpoint", "Only jobs of this endpoint.", type="string", enum=list(Endpoint)
     ),
@@ -112,6 +118,14 @@ PARAMETERS: dict[str, Part] = {
         maximum=MAX_LIMIT,
         default=DEFAULT_LIMIT,
     ),
+    "after_number": _query(
+        "after",
+        "The `number` of the last line that you have.",
+        type="integer",
+        minimum=0,
+        default=0,
+    ),
+    "most_lines": _query("limit", "How many lines at the most.", type="integer", minimum=1),
     "file_limit": _query(
         "limit",
         "How many at the most.",
@@ -127,7 +141,7 @@ PARAMETERS: dict[str, Part] = {
     "Idempotency-Key": _header(
         "Idempotency-Key",
         "1 to 255 characters, quoted or bare. The same request with the same key within 24 hours"
-        " is the same job.",
+        " is the same job, or the same batch.",
     ),
     "Prefer": _header(
         "Prefer", "`wait=n`: stay up to n seconds for the end. `respond-async`: do not."
@@ -149,10 +163,10 @@ PARAMETERS: dict[str, Part] = {
 HEADERS: dict[str, Part] = {
     name: {"description": text, "schema": {"type": "string"}}
     for name, text in {
-        "Location": "The path of the job.",
+        "Location": "The path of the job, or of the batch.",
         "ETag": "A tag of this state of the job; its place in the queue is no part of it.",
         "Retry-After": "In how many seconds to come again.",
-        "Idempotent-Replayed": "`true`: this job was stored by an earlier request.",
+        "Idempotent-Replayed": "`true`: this was stored by an earlier request.",
         "Preference-Applied": "The preferences that were honoured.",
         "Penstock-Job-Id": "The job that the call was.",
         "openai-processing-ms": "Milliseconds from the request to this answer.",

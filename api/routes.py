@@ -13,6 +13,11 @@ from api import (
     keys,
     openapi,
 )
+from api.batches import acts as batch_acts
+from api.batches import append as batch_append
+from api.batches import create as batch_create
+from api.batches import events as batch_events
+from api.batches import results as batch_results
 from api.openai import chat, embeddings, models
 from api.webhooks import deliveries, endpoints, secret, trial
 
@@ -30,6 +35,8 @@ openai_routes = [
     *embeddings.routes,
     *models.routes,
     *files.routes,
+    *batch_create.routes,
+    *batch_acts.openai_routes,
     *endpoints.routes,
     *trial.routes,
     *deliveries.recover_routes,
@@ -40,6 +47,10 @@ routes: list[BaseRoute] = [
     *jobs.routes,
     *job_events.routes,
     *documents.routes,
+    *batch_append.routes,
+    *batch_acts.routes,
+    *batch_results.routes,
+    *batch_events.routes,
     *openai_routes,
     *also_under("/openai", openai_routes),
     *deliveries.routes,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, case, func, insert, select, update
+from sqlalchemy import ColumnElement, case, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
@@ -65,6 +65,13 @@ async def first_use(db: AsyncConnection, tenant_id: str, key: str) -> StoredKey 
     return None if row is None else StoredKey(row.fingerprint, row.job_id)
 
 
+async def forget_key(db: AsyncConnection, tenant_id: str, key: str) -> None:
+    """Give an idempotency key back: the request that brought it was refused."""
+    table = IdempotencyKey
+    mine = (col(table.tenant_id) == tenant_id, col(table.key) == key)
+    await db.execute(delete(table).where(*mine))
+
+
 async def unread(db: AsyncConnection) -> dict[str, tuple[int, int, int]]:
     """Return (lines, bytes, tokens) that were accepted and are no jobs yet, by tenant; guessed."""
     rest = col(BatchInput.bytes) - col(BatchInput.stored_bytes)
@@ -123,13 +130,6 @@ async def retry(
         col(Batch.purged_at).is_(None),
     )
     was_ended = col(Batch.finished_at).is_not(None)
-    # What a cancelled or expired batch had not read by its end stays unread.
-    over = select(col(Batch.id)).where(
-        col(Batch.id) == batch_id, col(Batch.tenant_id) == tenant_id, was_ended
-    )
-    await db.execute(
-        update(BatchInput).where(col(BatchInput.batch_id).in_(over)).values(stored=True)
-    )
     return await _change(
         db,
         tenant_id,

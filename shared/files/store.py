@@ -52,15 +52,20 @@ async def get(db: AsyncConnection, tenant_id: str, file_id: str) -> Row[Any] | N
     return (await db.execute(select(FILES).where(mine, _alive()))).one_or_none()
 
 
-async def hold(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> Sequence[Row[Any]]:
-    """Return those of the files that there are; none of them goes before the transaction ends."""
-    found: list[Row[Any]] = []
+async def get_many(
+    db: AsyncConnection, tenant_id: str, ids: Sequence[str], *, hold: bool = False
+) -> dict[str, Row[Any]]:
+    """Return those of the files that there are, by id.
+
+    With `hold` none of them is deleted before the transaction ends.
+    """
+    found: dict[str, Row[Any]] = {}
     for some in chunks(sorted(set(ids)), IDS_PER_STATEMENT):
         mine = and_(col(StoredFile.id).in_(some), col(StoredFile.tenant_id) == tenant_id)
         query = select(FILES).where(mine, _alive())
-        if db.dialect.name == "postgresql":
+        if hold and db.dialect.name == "postgresql":
             query = query.order_by(col(StoredFile.id)).with_for_update(read=True)
-        found += (await db.execute(query)).all()
+        found |= {row.id: row for row in await db.execute(query)}
     return found
 
 

@@ -54,6 +54,7 @@ class Filters:
 
     status: str | None = None
     endpoint: str | None = None
+    batch_id: str | None = None
     tag: tuple[str, str] | None = None
     created_after: int | None = None
     created_before: int | None = None
@@ -183,11 +184,11 @@ def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
         query = query.where(in_state(JobState.QUEUED), col(Job.not_before).is_(None))
     elif filters.status is not None:
         query = query.where(col(Job.state) == filters.status)
-    if filters.endpoint is not None:
-        query = query.where(col(Job.endpoint) == filters.endpoint)
+    exact = ((col(Job.endpoint), filters.endpoint), (col(Job.batch_id), filters.batch_id))
+    query = query.where(*(column == value for column, value in exact if value is not None))
     if filters.tag is not None:
-        name, value = filters.tag
-        query = query.where(col(Job.tags)[name].as_string() == value)
+        name, text = filters.tag
+        query = query.where(col(Job.tags)[name].as_string() == text)
     if filters.created_after is not None:
         query = query.where(col(Job.created_at) >= filters.created_after)
     if filters.created_before is not None:

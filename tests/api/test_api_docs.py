@@ -21,8 +21,8 @@ SOURCES = [
     for folder in ("api", "shared")
     for path in sorted((ROOT / folder).rglob("*.py"))
 ]
-INSIDE = {"context_length_exceeded", "worker_lost"}
-"""Codes that no response has: the sandbox's own, and that of an attempt."""
+INSIDE = {"context_length_exceeded", "worker_lost", "tenant_exists", "tenant_not_found"}
+"""Codes that no response has: the sandbox's own, that of an attempt, those of the command line."""
 
 
 def codes() -> set[str]:

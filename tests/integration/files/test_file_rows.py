@@ -167,7 +167,7 @@ async def test_what_a_batch_still_reads_stays(
     await removal.sweep(database, blobs)
 
     async with database.transaction() as db:
-        assert await store.hold(db, "ten_one", [deleted, expired]) == []
+        assert await store.get_many(db, "ten_one", [deleted, expired], hold=True) == {}
     assert await count(database) == (2 if stays else 0)
     for number in (1, 2):
         if stays:
@@ -181,6 +181,6 @@ async def test_files_are_held_for_their_own_tenant_only(database: Database) -> N
     one, other = await add(database, 1), await add(database, 2, tenant_id="ten_two")
 
     async with database.transaction() as db:
-        found = await store.hold(db, "ten_one", [one, other, one, "file-none"])
+        found = await store.get_many(db, "ten_one", [one, other, one, "file-none"], hold=True)
 
-    assert [each.id for each in found] == [one]
+    assert list(found) == [one]
