@@ -1,0 +1,196 @@
+"""A folder of two hundred documents through `penstock process`, killed twice and run to its end."""
+
+import csv
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.service import ROOT, Up, environment, penstock
+from tests.fakes.upstream_client import Upstream
+from tests.integration.cli.processes import await_that
+
+pytestmark = pytest.mark.timeout(300)
+
+SAMPLES = ROOT / "docs" / "samples"
+OFFICE = ("*.docx", "*.xlsx", "*.pptx", "*.pdf")
+BROKEN = "broken-delivery-note.pdf"
+DOCUMENTS = 200
+MODEL = "gpt-folder"
+CONFIG = """\
+[[deployments]]
+name = "{model}"
+provider = "openai-compatible"
+model = "{model}"
+base_url = "{base_url}"
+keys = ["sk-folder"]
+concurrency = 16
+price = {{ input_usd = 1.0, output_usd = 2.0 }}
+"""
+SCHEMA = {
+    "type": "object",
+    "properties": {"sender": {"type": "string"}, "total": {"type": "number"}},
+    "required": ["sender", "total"],
+    "additionalProperties": False,
+}
+WRITTEN = {
+    "txt": "Invoice {n}\nFrom: Quayside Boats\nTotal: {n}.50 EUR\n",
+    "md": "# Invoice {n}\n\n| what | price |\n|---|---|\n| rope | {n}.50 |\n",
+    "html": "<html><body><h1>Invoice {n}</h1><p>Total: {n}.50 EUR</p></body></html>",
+    "csv": "what,price\nrope,{n}.50\nInvoice {n},\n",
+    "eml": "From: a@example.org\nTo: b@example.org\nSubject: Invoice {n}\n\nTotal: {n}.50 EUR\n",
+}
+REASONS = {"unknown", "interrupted", "error"}
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[Upstream]:
+    with Upstream(tmp_path / "ledger.jsonl", latency_ms=100) as running:
+        yield running
+
+
+@pytest.fixture
+def service(tmp_path: Path, upstream: Upstream) -> Iterator[Up]:
+    config = CONFIG.format(model=MODEL, base_url=upstream.base_url)
+    (tmp_path / "penstock.toml").write_text(config)
+    up = Up(tmp_path)
+    try:
+        up.await_ready()
+        yield up
+    finally:
+        up.clean_up()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two hundred documents of many kinds, one of them broken, one empty; and one that is hidden."""
+    made = tmp_path / "letters"
+    (made / "office").mkdir(parents=True)
+    for pattern in OFFICE:
+        for sample in SAMPLES.glob(pattern):
+            shutil.copy(sample, made / "office")
+    (made / "empty.txt").touch()
+    (made / ".hidden").write_text("nobody reads me")
+    number = 0
+    while len(names_in(made)) < DOCUMENTS:
+        for kind, text in WRITTEN.items():
+            below = made / f"{number % 7}"
+            below.mkdir(exist_ok=True)
+            if len(names_in(made)) < DOCUMENTS:
+                (below / f"note-{number}.{kind}").write_text(text.format(n=number))
+        number += 1
+    return made
+
+
+def names_in(folder: Path) -> set[str]:
+    files = (each for each in folder.rglob("*") if each.is_file() and each.name[0] != ".")
+    return {each.relative_to(folder).as_posix() for each in files}
+
+
+def command(place: Path, service: Up) -> list[str]:
+    """Return the arguments of the command, the same for each run of it."""
+    (place / "schema.json").write_text(json.dumps(SCHEMA))
+    task = ["--instructions", "Read it.", "--schema", "schema.json", "--model", MODEL]
+    where = ["--out", "results.jsonl", "--csv", "results.csv"]
+    return ["process", "letters", *task, *where, "--url", service.url, "--key", service.key]
+
+
+def kill_when(arguments: list[str], place: Path, log: str, pattern: bytes, times: int) -> None:
+    """Start the command, and kill it without warning once its files say something so often."""
+    running = subprocess.Popen(
+        [sys.executable, "-m", "api.cli", *arguments],
+        cwd=place,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    path = place / log
+
+    def far_enough() -> bool:
+        said = path.read_bytes() if path.exists() else b""
+        return running.poll() is not None or len(re.findall(pattern, said)) >= times
+
+    try:
+        await_that(far_enough, 60)
+        assert running.poll() is None, "it ended before it was killed"
+    finally:
+        running.kill()
+        running.wait()
+
+
+def lines(place: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (place / "results.jsonl").read_bytes().splitlines()]
+
+
+def test_a_folder_is_read_once(
+    tmp_path: Path, service: Up, upstream: Upstream, folder: Path
+) -> None:
+    arguments = command(tmp_path, service)
+    expected = names_in(folder)
+    assert len(expected) == DOCUMENTS
+
+    kill_when(arguments, tmp_path, "results.jsonl.state", rb'"step":"upload"', 60)
+    kill_when(arguments, tmp_path, "results.jsonl", rb'"status":"completed"', DOCUMENTS // 2)
+    done = penstock(*arguments, folder=tmp_path)
+
+    assert "Traceback" not in done.stderr
+    found = {line["file"]: line for line in lines(tmp_path)}
+    assert len(lines(tmp_path)) == DOCUMENTS
+    assert set(found) == expected
+    failed = {name for name, line in found.items() if line["status"] != "completed"}
+    assert failed == {f"office/{BROKEN}", "empty.txt"}, [found[name] for name in failed]
+    # Some have not been read: the exit code and the summary say so.
+    assert done.returncode == 1
+    assert "198 of 200 documents were read" in done.stdout
+    assert ".hidden (hidden)" in done.stdout
+    with (tmp_path / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["file"] for row in rows} == expected
+    assert sum(row["sender"] != "" for row in rows) == DOCUMENTS - 2
+
+    with client(service) as http:
+        assert_called_once(http, upstream, found)
+        batches = http.get("/v1/batches").json()["data"]
+        assert [each["request_counts"]["total"] for each in batches] == [DOCUMENTS]
+        uploads = http.get("/v1/files", params={"purpose": "user_data"}).json()["data"]
+        twice = Counter(each["filename"] for each in uploads)
+        # Only an upload that the kill cut off from its note may be there twice.
+        assert DOCUMENTS <= sum(twice.values()) <= DOCUMENTS + 16
+
+    again = penstock(*arguments, "--retry-failed", folder=tmp_path)
+    assert again.returncode == 1
+    assert len(lines(tmp_path)) == DOCUMENTS
+    calls = Counter(each["marker"] for each in upstream.calls())
+    assert penstock(*arguments, folder=tmp_path).returncode == 1
+    assert Counter(each["marker"] for each in upstream.calls()) == calls
+
+
+def client(service: Up) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {service.key}"}
+    return httpx.Client(base_url=service.url, headers=headers, timeout=60, trust_env=False)
+
+
+def assert_called_once(
+    http: httpx.Client, upstream: Upstream, found: dict[str, dict[str, Any]]
+) -> None:
+    """Hold the provider's own ledger against what the service says of each document."""
+    named = re.compile(r'<document name="([^"]+)"')
+    calls: Counter[str] = Counter()
+    for call in upstream.calls():
+        match = named.search(call["marker"])
+        assert match, call
+        calls[match[1]] += 1
+    for name, line in found.items():
+        called = calls[Path(name).name]
+        assert called >= (line["status"] == "completed"), name
+        if called > 1:
+            attempts = http.get(f"/v1/jobs/{line['job']}").json()["attempts"]
+            reasons = [each["status"] for each in attempts if each["status"] in REASONS]
+            assert len(reasons) >= called - 1, (name, called, attempts)
