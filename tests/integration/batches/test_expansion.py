@@ -1,0 +1,397 @@
+"""Batches become jobs: all of them, once, whoever reads them and whatever dies in between."""
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import select
+from sqlmodel import col
+
+from shared.batches import store as batch_store
+from shared.batches.model import BatchState, InputKind
+from shared.jobs.model import JobRequest
+from shared.jobs.transitions import Priority
+from tests.integration.batches.piles import CHAT, TASK, Piles, chat, configured, jsonl
+from tests.integration.batches.yard import TENANT, Yard
+from workers.batches import checking, storing, turns
+from workers.batches.turns import Turns
+
+
+@pytest.fixture
+def piles(yard: Yard) -> Piles:
+    return Piles(yard)
+
+
+async def body_of(piles: Piles, job_id: str) -> Any:
+    async with piles.resources.database.reading() as db:
+        query = select(JobRequest.__table__).where(col(JobRequest.job_id) == job_id)  # type: ignore[attr-defined]
+        (row,) = (await db.execute(query)).mappings()
+    raw = row["body"] if row["blob"] is None else await piles.resources.blobs.get(row["blob"])
+    return orjson.loads(raw)
+
+
+async def test_every_line_becomes_a_job(piles: Piles) -> None:
+    lines = [chat(f"c{i}", f"Say {i}.") for i in range(1201)]
+    lines[3] |= {"priority": "interactive", "metadata": {"a": "b"}, "max_attempts": 2}
+    batch_id = await piles.create(jsonl(lines), options={"endpoint": CHAT, "max_attempts": 4})
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["state"], batch["total"], batch["invalid"]) == (BatchState.IN_PROGRESS, 1201, 0)
+    assert batch["errors"] is None
+    assert batch["model"] == "sandbox/echo"
+    assert batch["in_progress_at"] is not None
+    jobs = await piles.yard.lines(batch_id)
+    assert [job["line"] for job in jobs] == list(range(1, 1202))
+    assert [job["custom_id"] for job in jobs] == [line["custom_id"] for line in lines]
+    first, special = jobs[0], jobs[3]
+    assert first["state"] == "queued"
+    assert first["wakeup_at"] is None
+    assert first["held"] is None
+    assert first["complete_by"] == batch["complete_by"]
+    assert first["lane"].startswith("sandbox/echo:")
+    assert first["tokens"] > 0
+    assert first["priority"] == Priority.BULK.rank
+    assert first["max_attempts"] == 4
+    assert first["tenant_id"] == TENANT
+    assert special["priority"] == Priority.INTERACTIVE.rank
+    assert special["metadata"] == {"a": "b"}
+    assert special["max_attempts"] == 2
+    assert await body_of(piles, special["id"]) == lines[3]["body"]
+    (given,) = await piles.inputs(batch_id)
+    assert given["checked"]
+    assert given["stored"]
+    assert (given["lines"], given["stored_jobs"], given["stored_lines"]) == (1201, 1201, 1201)
+
+
+async def test_a_large_body_lies_in_the_blob_store(piles: Piles) -> None:
+    line = chat("large", "x" * 100_000)
+    batch_id = await piles.create(jsonl([line, chat("small")]))
+
+    await piles.expand()
+
+    large, _ = await piles.yard.lines(batch_id)
+    assert large["request_bytes"] > 100_000
+    assert await body_of(piles, large["id"]) == line["body"]
+
+
+async def test_one_wrong_line_rejects_the_batch(piles: Piles) -> None:
+    lines = [chat("a"), chat("b") | {"method": "GET"}, chat("a")]
+    batch_id = await piles.create(jsonl(lines))
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.FAILED
+    assert batch["finished_at"] is not None
+    assert (batch["total"], batch["invalid"]) == (0, 2)
+    shown = [(error["line"], error["code"], error["param"]) for error in batch["errors"]]
+    assert shown == [
+        (2, "invalid_method", "method"),
+        (3, "duplicate_custom_id", "custom_id"),
+    ]
+    assert await piles.yard.lines(batch_id) == []
+    assert [event["type"] for event in await piles.yard.events(batch_id)] == ["batch.failed"]
+    await piles.expand()
+    assert len(await piles.yard.events(batch_id)) == 1
+
+
+async def test_a_thousand_errors_are_shown_and_all_are_counted(piles: Piles) -> None:
+    batch_id = await piles.create(b"{}\n" * 1500)
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["invalid"] == 1500
+    assert len(batch["errors"]) == 1000
+
+
+async def test_wrong_lines_are_skipped_where_that_is_wanted(piles: Piles) -> None:
+    lines = [chat("a"), chat("a"), {"custom_id": "c"}, chat("d")]
+    batch_id = await piles.create(jsonl(lines), options={"on_invalid": "skip"})
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["state"], batch["total"], batch["invalid"]) == (BatchState.IN_PROGRESS, 2, 2)
+    assert [error["line"] for error in batch["errors"]] == [2, 3]
+    assert [job["line"] for job in await piles.yard.lines(batch_id)] == [1, 4]
+
+
+@pytest.mark.parametrize("on_invalid", ["reject", "skip"])
+@pytest.mark.parametrize("data", [b"", b"\n \r\n"])
+async def test_a_batch_of_nothing_fails(piles: Piles, data: bytes, on_invalid: str) -> None:
+    batch_id = await piles.create(data, options={"on_invalid": on_invalid})
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.FAILED
+    assert [error["code"] for error in batch["errors"]] == ["empty_file"]
+
+
+async def test_an_input_that_is_gone_fails_the_batch(piles: Piles) -> None:
+    batch_id = await piles.create(jsonl([chat("a")]))
+    (given,) = await piles.inputs(batch_id)
+    await piles.resources.blobs.delete(given["blob"])
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.FAILED
+    assert [error["code"] for error in batch["errors"]] == ["input_file_not_found"]
+
+
+async def test_more_lines_than_a_batch_may_have(piles: Piles) -> None:
+    batch_id = await piles.create(jsonl(chat(f"c{i}") for i in range(11)))
+
+    await piles.expand(configured(piles.resources, max_batch_lines=10))
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.FAILED
+    assert [error["code"] for error in batch["errors"]] == ["too_many_lines"]
+
+
+async def test_lines_that_mix_endpoints_and_models(piles: Piles) -> None:
+    embedding = {"model": "sandbox/other", "input": "Hello"}
+    lines = [chat("a"), chat("b") | {"url": "/v1/embeddings", "body": embedding}]
+    batch_id = await piles.create(jsonl(lines))
+
+    await piles.expand()
+
+    jobs = await piles.yard.lines(batch_id)
+    assert [job["endpoint"] for job in jobs] == [CHAT, "/v1/embeddings"]
+    assert (await piles.yard.row(batch_id))["model"] is None
+
+
+async def test_documents_must_be_there(piles: Piles) -> None:
+    mine, others = await piles.put_file(), await piles.put_file(tenant_id="ten_2")
+    lines = [{"custom_id": name, "file_id": name} for name in (mine, others, "file-none")]
+    options = {"task": TASK, "on_invalid": "skip"}
+    batch_id = await piles.create(jsonl(lines), kind=InputKind.FILES, options=options)
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert [(e["line"], e["code"], e["param"]) for e in batch["errors"]] == [
+        (2, "file_not_found", "file_id"),
+        (3, "file_not_found", "file_id"),
+    ]
+    (job,) = await piles.yard.lines(batch_id)
+    assert job["endpoint"] == "/v1/documents"
+    assert await body_of(piles, job["id"]) == {"file_id": mine, **TASK}
+
+
+async def test_what_is_appended_goes_the_same_way(piles: Piles) -> None:
+    batch_id = await piles.create(jsonl([chat("a"), chat("b")]), open=True)
+    await piles.expand()
+    await piles.append(batch_id, b"\n" + jsonl([chat("c"), chat("d")]), number=1)
+    await piles.append(batch_id, jsonl([chat("e"), chat("a")]), number=2)
+    await piles.append(batch_id, jsonl([chat("e"), chat("f")]), number=3)
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["state"], batch["total"], batch["invalid"]) == (BatchState.IN_PROGRESS, 6, 1)
+    assert [(e["line"], e["code"]) for e in batch["errors"]] == [(7, "duplicate_custom_id")]
+    jobs = await piles.yard.lines(batch_id)
+    # The third input was refused as a whole, so its names are free again; its lines were counted.
+    assert [(job["line"], job["custom_id"]) for job in jobs] == [
+        (1, "a"), (2, "b"), (4, "c"), (5, "d"), (8, "e"), (9, "f"),
+    ]  # fmt: skip
+
+
+async def test_names_are_known_to_the_next_leader(piles: Piles) -> None:
+    batch_id = await piles.create(jsonl([chat("a")]), open=True, options={"on_invalid": "skip"})
+    await piles.expand()
+    for number, names in enumerate((("b", "a"), ("b", "c"), ("c", "d")), 1):
+        await piles.append(batch_id, jsonl(map(chat, names)), number=number)
+        await piles.expand()  # each time by somebody who knows nothing
+
+    jobs = await piles.yard.lines(batch_id)
+    assert [job["custom_id"] for job in jobs] == ["a", "b", "c", "d"]
+    assert (await piles.yard.row(batch_id))["total"] == 4
+
+
+async def test_an_empty_open_batch_waits(piles: Piles) -> None:
+    batch_id = await piles.create(b"", open=True)
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["state"], batch["total"], batch["errors"]) == (BatchState.IN_PROGRESS, 0, None)
+
+
+def dying(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, times: set[int]) -> list[int]:
+    """Let a failpoint raise where it would kill, the n-th times that it is passed."""
+    passed: list[int] = []
+
+    def die(point: str) -> None:
+        if point == name:
+            passed.append(len(passed) + 1)
+            if passed[-1] in times:
+                raise RuntimeError(name)
+
+    monkeypatch.setattr(module, "failpoint", die)
+    return passed
+
+
+@pytest.mark.parametrize("on_invalid", ["reject", "skip"])
+async def test_a_leader_that_dies_between_chunks(
+    piles: Piles, on_invalid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [chat(f"c{i}", "x" * 10) for i in range(3000)]
+    if on_invalid == "skip":
+        for wrong in (5, 700, 2999):
+            lines[wrong] = lines[wrong] | {"method": "PUT"}
+        lines[1000] = lines[20]
+    batch_id = await piles.create(
+        b"\n".join(map(orjson.dumps, lines)), options={"on_invalid": on_invalid}
+    )
+    passed = dying(monkeypatch, storing, "mid_expansion", {1, 3, 4, 6})
+
+    for _ in range(5):
+        await piles.expand()
+
+    assert len(passed) > 6
+    batch = await piles.yard.row(batch_id)
+    expected = 3000 - (4 if on_invalid == "skip" else 0)
+    assert (batch["total"], batch["invalid"]) == (expected, 3000 - expected)
+    names = [job["custom_id"] for job in await piles.yard.lines(batch_id)]
+    assert len(names) == len(set(names)) == expected
+    (given,) = await piles.inputs(batch_id)
+    assert given["stored"]
+    assert given["stored_jobs"] == expected
+
+
+async def test_two_leaders_at_once(piles: Piles) -> None:
+    batch_ids = [
+        await piles.create(jsonl(chat(f"c{i}") for i in range(3000))),
+        await piles.create(
+            jsonl([*(chat(f"c{i}") for i in range(2500)), chat("c1")]),
+            options={"on_invalid": "skip"},
+        ),
+    ]
+
+    await asyncio.gather(piles.expand(), piles.expand())
+    await piles.expand()
+
+    for batch_id, expected in zip(batch_ids, (3000, 2500), strict=True):
+        batch = await piles.yard.row(batch_id)
+        assert batch["total"] == expected
+        lines = [job["line"] for job in await piles.yard.lines(batch_id)]
+        assert lines == list(range(1, expected + 1))
+    assert batch["invalid"] == 1
+
+
+@pytest.mark.parametrize("moment", ["checking", "storing"])
+async def test_a_batch_that_is_cancelled_is_read_no_further(
+    piles: Piles, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "MOST_KEPT", 0)
+    monkeypatch.setattr(turns, "monotonic", iter(range(10**9)).__next__)
+    monkeypatch.setattr(turns, "TURN_S", 2)
+    batch_id = await piles.create(jsonl(chat(f"c{i}") for i in range(5000)))
+    leader = Turns(piles.resources)
+    while True:
+        assert await leader.perform()
+        (given,) = await piles.inputs(batch_id)
+        if moment == "checking" or given["stored_lines"] >= 1000:
+            break
+
+    await piles.yard.cancel(batch_id)
+    stored = len(await piles.yard.lines(batch_id))
+    while await leader.perform():
+        pass
+
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.CANCELLING
+    assert stored == len(await piles.yard.lines(batch_id)) == batch["total"]
+    assert (stored == 0) is (moment == "checking")
+    assert stored < 5000
+    await piles.yard.lead()
+    batch = await piles.yard.row(batch_id)
+    assert batch["state"] == BatchState.CANCELLED
+    assert batch["cancelled"] == stored
+
+
+async def test_a_small_batch_does_not_wait_for_large_ones(piles: Piles) -> None:
+    large = [await piles.create(jsonl(chat(f"c{i}") for i in range(20_000))) for _ in range(4)]
+    leader = Turns(piles.resources)
+    await leader.perform()
+    small = await piles.create(jsonl([chat("one"), chat("two")]))
+
+    for _ in range(6):
+        await leader.perform()
+
+    assert len(await piles.yard.lines(small)) == 2
+    for batch_id in large:
+        (given,) = await piles.inputs(batch_id)
+        assert not given["stored"]
+
+
+async def test_a_batch_that_cannot_be_read_keeps_no_other_waiting(piles: Piles) -> None:
+    broken = await piles.create(jsonl([chat("a")]), options={"endpoint": CHAT})
+    await piles.yard.change(broken, options={"nonsense": 1})
+    good = await piles.create(jsonl([chat("a")]))
+
+    await piles.expand()
+
+    assert len(await piles.yard.lines(good)) == 1
+    assert (await piles.yard.row(broken))["state"] == BatchState.VALIDATING
+
+
+async def test_a_model_that_went_away_between_the_readings(
+    piles: Piles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checking, "MOST_KEPT", 0)
+    batch_id = await piles.create(jsonl(chat(f"c{i}") for i in range(3)))
+    leader = Turns(piles.resources)
+    original = checking.conclude
+
+    async def conclude(*args: Any) -> bool:
+        done = await original(*args)
+        resolve = piles.resources.catalog.resolve
+
+        def gone(model: str) -> Any:
+            return resolve(f"none/{model}")
+
+        monkeypatch.setattr(piles.resources.catalog, "resolve", gone)
+        return done
+
+    monkeypatch.setattr("workers.batches.expansion.conclude", conclude)
+    while await leader.perform():
+        pass
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["total"], batch["invalid"]) == (0, 3)
+    assert {error["code"] for error in batch["errors"]} == {"model_not_found"}
+
+
+async def test_a_line_may_name_who_is_told_of_it(piles: Piles) -> None:
+    hook = {"url": "https://example.com/hook", "events": ["job.queued", "job.completed"]}
+    batch_id = await piles.create(jsonl([chat("a", webhook=hook), chat("b")]))
+
+    await piles.expand()
+
+    first, second = await piles.yard.lines(batch_id)
+    assert first["webhook"] == hook
+    assert second["webhook"] is None
+    async with piles.resources.database.reading() as db:
+        told = (await db.exec_driver_sql("SELECT job_id, event_type FROM webhook_delivery")).all()
+        secrets = (await db.exec_driver_sql("SELECT * FROM webhook_secret")).all()
+    assert [tuple(row) for row in told] == [(first["id"], "job.queued")]
+    assert len(secrets) == 1
+
+
+async def test_what_the_api_counts_as_unread_shrinks(piles: Piles) -> None:
+    await piles.create(jsonl([chat("a")]))
+    async with piles.resources.database.reading() as db:
+        before = await batch_store.unread(db)
+    await piles.expand()
+    async with piles.resources.database.reading() as db:
+        after = await batch_store.unread(db)
+    assert before[TENANT][0] == 1
+    assert after == {}
