@@ -58,7 +58,10 @@ $(SDKS)/openai-node/.installed: tests/e2e/sdks/openai-node/package-lock.json $(S
 	@$(NPM) ci --prefix $(@D) >/dev/null
 	@touch $@
 
-peers: $(SDKS)/litellm/.installed ## install what `make bench` compares with: 750 MB, a minute
+peers: $(SDKS)/litellm/.installed $(SDKS)/queues/.installed ## install what `make bench` compares with: 850 MB, a minute
+
+$(SDKS)/queues/.installed: bench/queues.lock | $(STAMP)
+	$(environment)
 
 $(SDKS)/litellm/.installed: bench/litellm.lock | $(STAMP)
 	$(environment)
@@ -88,7 +91,7 @@ architecture: $(STAMP)
 	@$(BIN)/python -m pytest -q tests/architecture
 
 bench: $(STAMP) ## measure against the same local upstream; prints a table
-	@$(MAKE) --silent peers || echo "litellm could not be installed: its rows are left out" >&2
+	@$(MAKE) --silent peers || echo "not every peer could be installed: their rows are left out" >&2
 	@$(BIN)/python -m bench
 
 lock: $(STAMP) $(SDKS)/node/.installed ## pin the newest versions that pyproject.toml allows
@@ -96,7 +99,7 @@ lock: $(STAMP) $(SDKS)/node/.installed ## pin the newest versions that pyproject
 	  pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --constraints requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
-	@for of in tests/e2e/sdks/openai-1 tests/e2e/sdks/node bench/litellm; do \
+	@for of in tests/e2e/sdks/openai-1 tests/e2e/sdks/node bench/litellm bench/queues; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    $$of.in --output-file $$of.lock; done
 	@$(NPM) install --package-lock-only --save-exact openai@latest --prefix tests/e2e/sdks/openai-node >/dev/null

@@ -50,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as logs:
         for part in options.parts or PARTS:
             with upstreams.running(Path(logs)) as upstream, console.status(f"measuring {part} …"):
-                how = Options(jobs=options.jobs, repeat=options.repeat)
+                how = Options(jobs=options.jobs, repeat=options.repeat, lines=options.lines)
                 sections.append(PARTS[part](upstream, how))
             report.show(sections[-1:], console)
     if options.json:
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}")
     parser.add_argument("--jobs", type=int, default=5000, help="of *jobs* and *in_flight*")
     parser.add_argument("--repeat", type=int, default=3, help="runs of *jobs*: the median counts")
+    parser.add_argument("--lines", type=int, default=50_000, help="of the large batches")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
     options = parser.parse_args()
     if unknown := set(options.parts) - set(PARTS):

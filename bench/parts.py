@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from bench import in_flight, jobs, long_poll, rescue, returns, submit
+from bench import bulk_parts, drains, in_flight, jobs, long_poll, rescue, returns, submit
 from bench.in_flight import Flight
 from bench.jobs import Contender
 from bench.report import Row, Section
@@ -24,6 +24,7 @@ class Options:
 
     jobs: int
     repeat: int
+    lines: int = 50_000
 
 
 def measure_jobs(upstream: Upstream, options: Options) -> Section:
@@ -154,4 +155,12 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "now": lambda upstream, _options: returns.measure_now(upstream),
     "stream": lambda upstream, _options: returns.measure_stream(upstream),
     "home": lambda upstream, _options: returns.measure_home(upstream),
+    "bulk_submit": lambda upstream, options: bulk_parts.measure_bulk_submit(
+        upstream, options.lines
+    ),
+    "bulk_submit_postgres": lambda upstream, options: bulk_parts.measure_on_postgres(
+        upstream, options.lines
+    ),
+    "drain": lambda upstream, options: drains.measure_drain(upstream, options.lines),
+    "workers": lambda upstream, options: drains.measure_workers(upstream, options.lines),
 }

@@ -7,7 +7,7 @@ import shlex
 import socket
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,10 @@ price = {{ input_usd = 0.15, output_usd = 0.60 }}
 
 @dataclass(slots=True)
 class Service:
-    """A running service; `parts` are its processes by their Procfile names."""
+    """A running service; `parts` are its processes by their Procfile names.
+
+    `others` tell the CPU seconds of what else works for it.
+    """
 
     port: int
     key: str
@@ -44,10 +47,12 @@ class Service:
     redis_pid: int
     environment: Mapping[str, str]
     parts: dict[str, Child] = field(default_factory=dict)
+    others: dict[str, Callable[[], float]] = field(default_factory=dict)
 
     def cpu_s(self) -> dict[str, float]:
         """Return the CPU seconds used so far, by process."""
         used = {name: child.cpu_s() for name, child in self.parts.items()}
+        used |= {name: cpu_s() for name, cpu_s in self.others.items()}
         return {**used, "redis": cpu_seconds(self.redis_pid)}
 
     def rss_mb(self) -> dict[str, float]:

