@@ -1,7 +1,8 @@
 """Batches on a migrated database of each kind: their lines, a worker's ends, and the leader's care."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from shared.jobs.draft import Endpoint, JobDraft
 from shared.jobs.model import Job
 from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState
+from shared.limiter.limiter import Limiter
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.batches.compose import Composer
@@ -33,6 +35,7 @@ from workers.journal import Journal
 from workers.scheduler.duties import Desk
 
 HOUR_MS = 3_600_000
+OWNER = "w"
 ANSWER = b'{"choices":[{"message":{"role":"assistant","content":"ok"}}]}'
 TENANT = "ten_1"
 
@@ -46,13 +49,14 @@ class Yard:
     composer: Composer
     desk: Desk
     journal: Journal
+    tenant_id: str = TENANT
 
     async def batch(self, lines: int = 3, **changes: Any) -> str:
         """Store a batch whose lines are all stored and wait; return its id."""
         batch_id, now = new_id("batch"), now_ms()
         row = {
             "id": batch_id,
-            "tenant_id": TENANT,
+            "tenant_id": self.tenant_id,
             "state": BatchState.IN_PROGRESS,
             "completion_window": "24h",
             "complete_by": now + HOUR_MS,
@@ -69,7 +73,9 @@ class Yard:
     async def add_lines(self, batch_id: str, lines: int, **changes: Any) -> None:
         """Store lines as expansion does."""
         now = now_ms()
-        draft = JobDraft(TENANT, Endpoint.CHAT, "sandbox/echo", b"{}", 2, now, now + HOUR_MS)
+        draft = JobDraft(
+            self.tenant_id, Endpoint.CHAT, "sandbox/echo", b"{}", 2, now, now + HOUR_MS
+        )
         jobs, requests = [], []
         for number in range(1, lines + 1):
             job_id = new_id("job")
@@ -140,7 +146,7 @@ class Yard:
     async def claim(self, ids: Sequence[str]) -> list[ClaimedJob]:
         """Claim lines for the one worker that there is."""
         async with self.resources.database.transaction() as db:
-            return await claim_store.claim(db, ids, owner="w", lease_ms=60_000)
+            return await claim_store.claim(db, ids, owner=OWNER, lease_ms=60_000)
 
     async def end(self, job: ClaimedJob, state: JobState, body: bytes = ANSWER) -> None:
         """End a claim as a worker does."""
@@ -200,3 +206,14 @@ class Yard:
         assert data.isascii()
         assert data.endswith(b"\n")
         return row, [orjson.loads(line) for line in data.splitlines()]
+
+
+@asynccontextmanager
+async def a_yard(resources: Resources, tenant_id: str = TENANT) -> AsyncIterator[Yard]:
+    """Give a yard over these resources, whose database is migrated."""
+    metrics = SchedulerMetrics()
+    desk = Desk(resources, Limiter(resources.redis), metrics)
+    journal = Journal(resources.database, resources.announcer, owner=OWNER)
+    async with aclosing(Composer(resources)) as composer:
+        yield Yard(resources, Lifecycle(resources, metrics), composer, desk, journal, tenant_id)
+        await journal.close()
