@@ -1,11 +1,13 @@
-"""A folder of two hundred documents through `penstock process`, killed twice and run to its end."""
+"""A folder of two hundred documents through `penstock process`: killed, interrupted, run to its end."""
 
 import csv
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ import httpx
 import pytest
 
 from tests.e2e.service import ROOT, Up, environment, penstock
-from tests.fakes.upstream_client import Upstream
+from tests.fakes.upstream_client import Upstream, rule
 from tests.integration.cli.processes import await_that
 
 pytestmark = pytest.mark.timeout(300)
@@ -32,7 +34,7 @@ provider = "openai-compatible"
 model = "{model}"
 base_url = "{base_url}"
 keys = ["sk-folder"]
-concurrency = 16
+concurrency = 128
 price = {{ input_usd = 1.0, output_usd = 2.0 }}
 """
 SCHEMA = {
@@ -53,7 +55,7 @@ REASONS = {"unknown", "interrupted", "error"}
 
 @pytest.fixture
 def upstream(tmp_path: Path) -> Iterator[Upstream]:
-    with Upstream(tmp_path / "ledger.jsonl", latency_ms=100) as running:
+    with Upstream(tmp_path / "ledger.jsonl", latency_ms=20) as running:
         yield running
 
 
@@ -103,14 +105,36 @@ def command(place: Path, service: Up) -> list[str]:
     return ["process", "letters", *task, *where, "--url", service.url, "--key", service.key]
 
 
-def kill_when(arguments: list[str], place: Path, log: str, pattern: bytes, times: int) -> None:
-    """Start the command, and kill it without warning once its files say something so often."""
-    running = subprocess.Popen(
+def start(arguments: list[str], place: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-m", "api.cli", *arguments],
         cwd=place,
         env=environment(),
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def interrupt(arguments: list[str], place: Path) -> str:
+    """Start the command, press Ctrl-C once it is at work, and return what it says to that."""
+    running = start(arguments, place)
+    try:
+        assert running.stdout is not None
+        assert "passed over" in running.stdout.readline()
+        # Time enough to find the batch that is running; nothing can end meanwhile.
+        time.sleep(0.5)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=30)
+    finally:
+        running.kill()
+    assert running.returncode == 130, said
+    return said
+
+
+def kill_when(arguments: list[str], place: Path, log: str, pattern: bytes, times: int) -> None:
+    """Start the command, and kill it without warning once its files say something so often."""
+    running = start(arguments, place)
     path = place / log
 
     def far_enough() -> bool:
@@ -122,7 +146,7 @@ def kill_when(arguments: list[str], place: Path, log: str, pattern: bytes, times
         assert running.poll() is None, "it ended before it was killed"
     finally:
         running.kill()
-        running.wait()
+        running.communicate()
 
 
 def lines(place: Path) -> list[dict[str, Any]]:
@@ -136,11 +160,18 @@ def test_a_folder_is_read_once(
     expected = names_in(folder)
     assert len(expected) == DOCUMENTS
 
+    # Until the gate opens no run can come to its end.
+    upstream.script(rule("gate", marker=".eml"))
     kill_when(arguments, tmp_path, "results.jsonl.state", rb'"step":"upload"', 60)
     kill_when(arguments, tmp_path, "results.jsonl", rb'"status":"completed"', DOCUMENTS // 2)
+    said = interrupt(arguments, tmp_path)
+    assert "The same command goes on" in said
+    assert "penstock batch cancel batch_" in said
+    upstream.clear()
+    upstream.release()
     done = penstock(*arguments, folder=tmp_path)
 
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in said + done.stderr
     found = {line["file"]: line for line in lines(tmp_path)}
     assert len(lines(tmp_path)) == DOCUMENTS
     assert set(found) == expected
@@ -164,12 +195,27 @@ def test_a_folder_is_read_once(
         # Only an upload that the kill cut off from its note may be there twice.
         assert DOCUMENTS <= sum(twice.values()) <= DOCUMENTS + 16
 
+    # What failed fails again; and what is over is asked of nobody.
     again = penstock(*arguments, "--retry-failed", folder=tmp_path)
     assert again.returncode == 1
     assert len(lines(tmp_path)) == DOCUMENTS
     calls = Counter(each["marker"] for each in upstream.calls())
     assert penstock(*arguments, folder=tmp_path).returncode == 1
     assert Counter(each["marker"] for each in upstream.calls()) == calls
+
+
+def test_a_folder_without_a_fault(tmp_path: Path, service: Up, upstream: Upstream) -> None:
+    (tmp_path / "letters").mkdir()
+    for number in range(5):
+        (tmp_path / "letters" / f"note-{number}.txt").write_text(WRITTEN["txt"].format(n=number))
+
+    done = penstock(*command(tmp_path, service), "--batch-size", "2", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "5 of 5 documents were read" in done.stdout
+    with client(service) as http:
+        batches = http.get("/v1/batches").json()["data"]
+    assert sorted(each["request_counts"]["total"] for each in batches) == [1, 2, 2]
 
 
 def client(service: Up) -> httpx.Client:
