@@ -17,7 +17,7 @@ from api.multipart import Form, json_field, read_multipart
 from shared.auth.permissions import Permission, Principal
 from shared.errors import BadRequest, PenstockError
 from shared.files.removal import remove
-from shared.jobs.bodies import DocumentBody
+from shared.jobs.bodies import DocumentBody, DocumentTask
 from shared.jobs.draft import Endpoint
 from shared.jobs.submit import STORE_UNAVAILABLE
 from shared.resources import Resources
@@ -70,7 +70,7 @@ async def _create_from_form(request: Request, who: Principal) -> Response:
     return response
 
 
-_BODY = {"model", "instructions", "json_schema"}
+_BODY = set(DocumentTask.model_fields)
 
 
 def _read_form(form: Form) -> DocumentForm:

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     max_document_chars: int = Field(default=400_000, ge=1000)
     max_document_chunks: int = Field(default=100, ge=1)
     document_calls_at_once: int = Field(default=4, ge=1)
+    max_document_images: int = Field(default=20, ge=1)
+    tessdata_dir: Path | None = None
 
     # webhooks
     webhook_allow_private: bool = False

@@ -8,6 +8,7 @@ from functools import partial
 
 from shared import redis
 from shared.database import Database
+from shared.documents import tessdata
 from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
 from shared.events.deltas import DeltaLog
@@ -69,6 +70,10 @@ class WorkerResources:
         deployment = target.deployment
         return price_of(deployment.provider, deployment.model, usage, own=deployment.price)
 
+    def sees(self, model: str) -> bool:
+        """Tell whether a model reads pictures, wherever it may be called."""
+        return all(each.deployment.vision for each in targets(self.catalog.resolve(model)))
+
     def context_chars(self, model: str) -> int:
         """Return how much text a document may have for a model, in characters."""
         most = self.settings.max_document_chars
@@ -87,11 +92,15 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
             shared.database, shared.announcer, owner=owner, metrics=metrics, bell=shared.bell
         )
         providers = ProviderPool(settings)
+        found = tessdata.find(settings.tessdata_dir)
         extractor = Extractor(
             limits=Limits(
                 timeout_s=settings.extraction_timeout_s,
                 memory_bytes=settings.extraction_memory_bytes,
                 max_input_bytes=settings.max_document_bytes,
+                tessdata="" if found is None else str(found.folder),
+                languages=() if found is None else found.languages,
+                max_images=settings.max_document_images,
             ),
             children=settings.extraction_children,
         )

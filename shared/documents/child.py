@@ -16,7 +16,7 @@ from typing import BinaryIO
 from pydantic import JsonValue
 
 from shared.documents import frames
-from shared.documents.extraction import ErrorCode, ExtractionError, Limits
+from shared.documents.extraction import ErrorCode, ExtractionError, Images, Limits
 from shared.documents.reading import read
 
 PAGE_BYTES = resource.getpagesize()
@@ -84,6 +84,7 @@ async def _answer(request: frames.Frame, limits: Limits) -> frames.Frame:
             filename=str(request["filename"]),
             content_type=None if content_type is None else str(content_type),
             limits=limits,
+            images=Images(str(request.get("images", Images.NONE))),
         )
     except ExtractionError as error:
         return {"code": error.code, "message": error.message}
@@ -101,6 +102,7 @@ async def _answer(request: frames.Frame, limits: Limits) -> frames.Frame:
         "warnings": warnings,
         "mime_type": found.mime_type,
         "page_starts": [list(start) for start in found.page_starts],
+        "images": [[each.page, each.mime_type, each.data] for each in found.images],
     }
 
 

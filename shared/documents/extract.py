@@ -12,7 +12,9 @@ from shared.documents.extraction import (
     Extraction,
     ExtractionError,
     ExtractorUnavailable,
+    Images,
     Limits,
+    PageImage,
 )
 from shared.documents.frames import Frame
 from shared.documents.places import Places
@@ -50,8 +52,17 @@ class Extractor:
         self._burials: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def extract(self, path: Path, *, filename: str, content_type: str | None) -> Extraction:
+    async def extract(
+        self,
+        path: Path,
+        *,
+        filename: str,
+        content_type: str | None,
+        images: Images = Images.NONE,
+    ) -> Extraction:
         """Return the text of the file at `path`; `filename` and `content_type` are only hints.
+
+        `images` says which of its pages are wanted as pictures too.
 
         Raises ExtractionError when the document is at fault, ExtractorUnavailable when we are.
         """
@@ -67,6 +78,7 @@ class Extractor:
             "path": str(path),
             "filename": filename,
             "content_type": content_type,
+            "images": images,
         }
         async with self._child() as child:
             answer = await child.ask(request)
@@ -147,7 +159,19 @@ def _extraction(answer: Frame) -> Extraction:
         warnings=tuple(str(item) for item in warnings) if isinstance(warnings, list) else (),
         mime_type=str(answer.get("mime_type", "")),
         page_starts=_page_starts(answer.get("page_starts")),
+        images=_images(answer.get("images")),
     )
+
+
+def _images(given: JsonValue) -> tuple[PageImage, ...]:
+    images: list[PageImage] = []
+    for each in given if isinstance(given, list) else ():
+        match each:
+            case [int() as page, str() as mime_type, str() as data]:
+                images.append(PageImage(page, mime_type, data))
+            case _:
+                pass
+    return tuple(images)
 
 
 def _page_starts(given: JsonValue) -> tuple[tuple[int, int], ...]:

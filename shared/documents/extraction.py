@@ -32,6 +32,23 @@ class ExtractorUnavailable(Exception):
     """No child could be started or the extractor is closed: the document is not to blame."""
 
 
+class Images(StrEnum):
+    """Which pages are wanted as pictures: none, those without text, or all."""
+
+    NONE = "none"
+    MISSING = "missing"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A page as a picture, its bytes in base64."""
+
+    page: int
+    mime_type: str
+    data: str
+
+
 @dataclass(frozen=True, slots=True)
 class Extraction:
     """The text of one document.
@@ -47,6 +64,7 @@ class Extraction:
     warnings: tuple[str, ...]
     mime_type: str
     page_starts: tuple[tuple[int, int], ...] = ()
+    images: tuple[PageImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +73,8 @@ class Limits:
 
     `timeout_s` is wall time and `cpu_s` processor time for one document, `memory_bytes` is
     address space above what the child needs when idle, `max_unpacked_bytes` what the archive
-    inside an office file may unfold to.
+    inside an office file may unfold to. With `tessdata`, a folder, and its `languages`
+    text in pictures is recognised, on `max_ocr_pages` at most; `max_images` pages become pictures.
     """
 
     max_input_bytes: int = 50_000_000
@@ -64,3 +83,7 @@ class Limits:
     memory_bytes: int = 1_000_000_000
     timeout_s: float = 60.0
     cpu_s: int = 60
+    tessdata: str = ""
+    languages: tuple[str, ...] = ()
+    max_ocr_pages: int = 50
+    max_images: int = 20

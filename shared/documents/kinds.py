@@ -29,6 +29,8 @@ class Kind(StrEnum):
     CSV = "text/csv"
     MARKDOWN = "text/markdown"
     TEXT = "text/plain"
+    PNG = "image/png"
+    JPEG = "image/jpeg"
 
 
 SUFFIXES = {
@@ -47,19 +49,22 @@ SUFFIXES = {
     ".txt": Kind.TEXT,
     ".log": Kind.TEXT,
 }
-TYPES = {str(kind): kind for kind in Kind} | {
+TYPES = {str(kind): kind for kind in Kind if not kind.startswith("image/")} | {
     "application/xhtml+xml": Kind.HTML,
     "application/csv": Kind.CSV,
     "text/tab-separated-values": Kind.CSV,
     "text/x-markdown": Kind.MARKDOWN,
 }
+PICTURES = ((b"\x89PNG\r\n\x1a\n", Kind.PNG), (b"\xff\xd8\xff", Kind.JPEG))
 OFFICE = {
     "word/document.xml": Kind.DOCX,
     "xl/workbook.xml": Kind.XLSX,
     "ppt/presentation.xml": Kind.PPTX,
 }
 BINARY = frozenset({Kind.PDF, *OFFICE.values()})
-SUPPORTED = "PDF, DOCX, XLSX, PPTX, HTML, EML, Markdown, CSV and plain text are read"
+SUPPORTED = (
+    "PDF, DOCX, XLSX, PPTX, HTML, EML, Markdown, CSV, plain text and PNG and JPEG pictures are read"
+)
 
 
 def sniff(data: bytes, *, filename: str, content_type: str | None, max_unpacked_bytes: int) -> Kind:
@@ -75,16 +80,26 @@ def sniff(data: bytes, *, filename: str, content_type: str | None, max_unpacked_
     claimed = _claimed(filename, content_type)
     if data.startswith(b"PK\x03\x04"):
         return _office(data, claimed, max_unpacked_bytes)
+    if (picture := _picture(data)) is not None:
+        return picture
     if data.startswith(OLE_MARK):
         raise _ole(data)
+    _refuse_binary(data, claimed)
+    if claimed is None and re.match(rb"\s*(<!doctype html|<html)", data[:SNIFF], re.IGNORECASE):
+        return Kind.HTML
+    return claimed or Kind.TEXT
+
+
+def _picture(data: bytes) -> Kind | None:
+    return next((picture for mark, picture in PICTURES if data.startswith(mark)), None)
+
+
+def _refuse_binary(data: bytes, claimed: Kind | None) -> None:
     if claimed in BINARY:
         name = claimed.name
         raise ExtractionError(ErrorCode.BROKEN, f"The file is called {name} but is not one inside.")
     if _is_binary(data) or data.startswith(b"{\\rtf"):
         raise ExtractionError(ErrorCode.UNSUPPORTED, f"This format is not supported: {SUPPORTED}.")
-    if claimed is None and re.match(rb"\s*(<!doctype html|<html)", data[:SNIFF], re.IGNORECASE):
-        return Kind.HTML
-    return claimed or Kind.TEXT
 
 
 def _claimed(filename: str, content_type: str | None) -> Kind | None:

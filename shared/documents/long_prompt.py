@@ -6,6 +6,7 @@ import orjson
 from pydantic import JsonValue
 
 from shared.documents.chunks import Chunk
+from shared.documents.extraction import PageImage
 from shared.documents.merging import Candidate
 from shared.documents.partial_schema import schema_at
 from shared.documents.prompt import SYSTEM, extraction_body, json_format
@@ -39,6 +40,7 @@ def chunk_body(
     filename: str,
     instructions: str,
     schema: Mapping[str, JsonValue],
+    images: Sequence[PageImage] = (),
 ) -> dict[str, JsonValue]:
     """Return a chat completion body that asks for what one chunk says; `schema` is a partial one."""
     return extraction_body(
@@ -48,6 +50,7 @@ def chunk_body(
         instructions=f"Part {chunk.number} of {of}{place(chunk)}.\n\n{instructions.strip()}",
         schema=schema,
         system=PART,
+        images=images,
     )
 
 

@@ -30,6 +30,7 @@ LAST_WORDS = 2_000
 GOING_S = 1.0
 BYTES_PER_CHAR = 6  # the longest way to write one character in JSON
 FRAME_SLACK = 100_000
+BYTES_PER_IMAGE = 12_000_000
 
 
 class ChildProcess:
@@ -120,7 +121,9 @@ class ChildProcess:
             raise OSError("The child has no pipes.")
         stdin.write(frames.pack(frame))
         await stdin.drain()
-        ceiling = self._limits.max_text_chars * BYTES_PER_CHAR + FRAME_SLACK
+        limits = self._limits
+        ceiling = limits.max_text_chars * BYTES_PER_CHAR + FRAME_SLACK
+        ceiling += limits.max_images * BYTES_PER_IMAGE + 2 * limits.max_input_bytes
         return await frames.receive(stdout, max_bytes=ceiling)
 
     async def _drain_errors(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import JsonValue
 
+from shared.documents.extraction import PageImage
 from shared.documents.schema import is_strict
 
 SYSTEM = (
@@ -30,12 +31,13 @@ def extraction_body(
     instructions: str,
     schema: Mapping[str, JsonValue],
     system: str = SYSTEM,
+    images: Sequence[PageImage] = (),
 ) -> dict[str, JsonValue]:
     """Return a chat completion body that asks for the data of one document.
 
     The last user message holds the instructions and then, between a line `<document name="…">`
     and a line `</document>`, the text. The text cannot close that frame itself: `<document` and
-    `</document` in it get a space after the bracket.
+    `</document` in it get a space after the bracket. Pages as pictures follow, each below its number.
     """
     document = f'<document name="{_name(filename)}">\n{_framed(text)}\n</document>'
     question = f"{instructions.strip()}\n\n{document}".lstrip()
@@ -43,10 +45,21 @@ def extraction_body(
         "model": model,
         "messages": [
             {"role": "system", "content": system},
-            {"role": "user", "content": question},
+            {"role": "user", "content": _shown(question, images)},
         ],
         "response_format": json_format(schema),
     }
+
+
+def _shown(question: str, images: Sequence[PageImage]) -> JsonValue:
+    if not images:
+        return question
+    parts: list[JsonValue] = [{"type": "text", "text": question}]
+    for image in images:
+        url = f"data:{image.mime_type};base64,{image.data}"
+        parts.append({"type": "text", "text": f"Page {image.page} of the document as a picture:"})
+        parts.append({"type": "image_url", "image_url": {"url": url}})
+    return parts
 
 
 def json_format(schema: Mapping[str, JsonValue]) -> JsonValue:

@@ -1,12 +1,21 @@
 """One document's bytes to its text. Runs in the child only, with the limits already set."""
 
+import base64
 import re
 from collections.abc import Sequence
 
 import xberg
 
 from shared.documents.charset import decode
-from shared.documents.extraction import ErrorCode, Extraction, ExtractionError, Limits
+from shared.documents.extraction import (
+    ErrorCode,
+    Extraction,
+    ExtractionError,
+    Images,
+    Limits,
+    PageImage,
+)
+from shared.documents.filling import RECOGNISED, fill, recognised_picture, remedy
 from shared.documents.kinds import Kind, sniff
 from shared.documents.lines import restore_lines
 from shared.documents.mail import Attachment, read_mail
@@ -27,7 +36,13 @@ MARKS = re.compile(r"[|\s-]+")
 
 
 async def read(
-    data: bytes, *, filename: str, content_type: str | None, limits: Limits, depth: int = 0
+    data: bytes,
+    *,
+    filename: str,
+    content_type: str | None,
+    limits: Limits,
+    depth: int = 0,
+    images: Images = Images.NONE,
 ) -> Extraction:
     """Return the text of one document. Raises ExtractionError."""
     kind = sniff(
@@ -37,7 +52,9 @@ async def read(
         max_unpacked_bytes=limits.max_unpacked_bytes,
     )
     if kind is Kind.PDF:
-        found = await _pdf(data, limits)
+        found = await _pdf(data, limits, images)
+    elif kind in {Kind.PNG, Kind.JPEG}:
+        found = await _picture(data, kind, limits, images)
     elif kind is Kind.EML:
         found = await _mail(data, limits, depth)
     elif kind in {Kind.DOCX, Kind.XLSX, Kind.PPTX}:
@@ -48,7 +65,7 @@ async def read(
 
 
 def _checked(found: Extraction, limits: Limits) -> Extraction:
-    if not MARKS.sub("", found.text):
+    if not MARKS.sub("", found.text) and not found.images:
         raise ExtractionError(ErrorCode.EMPTY, "The document has no text.")
     if len(found.text) > limits.max_text_chars:
         message = (
@@ -59,7 +76,7 @@ def _checked(found: Extraction, limits: Limits) -> Extraction:
     return found
 
 
-async def _pdf(data: bytes, limits: Limits) -> Extraction:
+async def _pdf(data: bytes, limits: Limits, images: Images) -> Extraction:
     document = await _extract(data, Kind.PDF, limits)
     plain = await _extract(data, Kind.PDF, limits, lines_only=True)
     lines = {page.page_number: page.content for page in plain.pages or ()}
@@ -68,16 +85,12 @@ async def _pdf(data: bytes, limits: Limits) -> Extraction:
         for page in document.pages or ()
     ]
     count = document.counts.pages
-    text, starts = _paged(pages)
-    if not text.strip():
-        raise _no_text(document, count)
-    with_text = {number for number, page in pages if page.strip()}
-    missing = [str(number) for number in range(1, count + 1) if number not in with_text]
-    warnings = _warnings(document)
-    if missing:
-        listed = ", ".join(missing[:10]) + (", …" if missing[10:] else "")
-        warnings += (f"No text on page {listed} of {count}: a picture or a scan, or empty.",)
-    return Extraction(text + "\n", count, warnings, Kind.PDF, starts)
+    filled, pictures, warnings = await fill(data, dict(pages), count, limits, images)
+    text, starts = _paged(sorted(filled.items()))
+    if not text.strip() and not pictures:
+        raise _no_text(document, count, limits)
+    warnings = _warnings(document) + warnings
+    return Extraction(text + "\n", count, warnings, Kind.PDF, starts, pictures)
 
 
 def _paged(pages: Sequence[tuple[int, str]]) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -91,12 +104,22 @@ def _paged(pages: Sequence[tuple[int, str]]) -> tuple[str, tuple[tuple[int, int]
     return BETWEEN_PAGES.join(parts), tuple(starts)
 
 
-def _no_text(document: xberg.ExtractedDocument, pages: int) -> ExtractionError:
+async def _picture(data: bytes, kind: Kind, limits: Limits, images: Images) -> Extraction:
+    text = await recognised_picture(data, kind, limits)
+    if images is not Images.NONE:
+        picture = PageImage(1, kind, base64.b64encode(data).decode())
+        return Extraction(text, 1, (), kind, ((1, 0),) if text else (), (picture,))
+    if not text:
+        raise ExtractionError(ErrorCode.EMPTY, f"The file is a picture. {remedy(limits)}")
+    return Extraction(text + "\n", 1, (RECOGNISED,), kind, ((1, 0),))
+
+
+def _no_text(document: xberg.ExtractedDocument, pages: int, limits: Limits) -> ExtractionError:
     if any("Invalid PDF" in warning.message for warning in document.processing_warnings):
         return ExtractionError(ErrorCode.BROKEN, "The PDF is damaged: no page of it can be read.")
     message = (
         f"No text was found on the {pages} page(s): the PDF holds only pictures, such as a scan,"
-        " or its text is damaged. Text in pictures is not recognised."
+        f" or its text is damaged. {remedy(limits)}"
     )
     return ExtractionError(ErrorCode.EMPTY, message)
 

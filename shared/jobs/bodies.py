@@ -1,7 +1,7 @@
 """What the body of a request to each endpoint must have at least; every other key is the provider's matter."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -82,6 +82,7 @@ class DocumentTask(BaseModel):
     model: ModelName
     instructions: str = Field("", max_length=20_000)
     json_schema: dict[str, JsonValue] = Field(alias="schema")
+    images: Literal["auto", "never", "always"] = "auto"
 
 
 class DocumentBody(DocumentTask):

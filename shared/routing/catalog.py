@@ -38,6 +38,7 @@ class _DeploymentRow(BaseModel):
     timeout_s: float | None = Field(default=None, gt=0)
     price: _PriceRow | None = None
     context_tokens: int | None = Field(default=None, gt=0)
+    vision: bool = False
     options: dict[str, JsonValue] = Field(default_factory=dict)
 
     def build(self) -> Deployment:

@@ -33,6 +33,7 @@ class Deployment:
     timeout_s: float | None = None
     price: Price | None = None
     context_tokens: int | None = None
+    vision: bool = False
     options: dict[str, JsonValue] = field(default_factory=dict)
 
 

@@ -1,13 +1,14 @@
 """From the stored body to what is asked of a model: documents become text here."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import orjson
 from pydantic import JsonValue
 
 from shared.documents.chunks import Chunk, split
-from shared.documents.extraction import Extraction, ExtractionError
+from shared.documents.extraction import Extraction, ExtractionError, Images
 from shared.documents.long_prompt import OVERHEAD
 from shared.documents.prompt import extraction_body
 from shared.files import store as file_store
@@ -90,7 +91,10 @@ async def _document_work(
     try:
         async with resources.blobs.local_path(file.blob) as path:
             extraction = await resources.extractor.extract(
-                path, filename=file.filename, content_type=file.content_type
+                path,
+                filename=file.filename,
+                content_type=file.content_type,
+                images=_wanted_images(body, job, resources),
             )
     except FileNotFoundError as error:
         raise _gone(body) from error
@@ -109,8 +113,19 @@ async def _document_work(
         filename=file.filename,
         instructions=instructions,
         schema=schema,
+        images=extraction.images,
     )
     return Work(Operation.CHAT, chat, document)
+
+
+def _wanted_images(
+    body: Mapping[str, JsonValue], job: ClaimedJob, resources: WorkerResources
+) -> Images:
+    asked = body.get("images") or "auto"
+    if asked == "always":
+        return Images.ALL
+    sees = asked == "auto" and resources.sees(job.model)
+    return Images.MISSING if sees else Images.NONE
 
 
 def _gone(body: dict[str, JsonValue]) -> Unworkable:

@@ -10,6 +10,7 @@ import orjson
 from pydantic import JsonValue
 
 from shared.documents import long_prompt, provenance
+from shared.documents.extraction import PageImage
 from shared.documents.merging import Answer, Merged, merge, origins_in, settled
 from shared.documents.partial_schema import partial as partial_schema
 from shared.documents.provenance import Pages, Provenance
@@ -114,6 +115,7 @@ class _LongDocument:
             filename=of.filename,
             instructions=of.instructions,
             schema=schema,
+            images=_images_of(of, index),
         )
         what = f" for part {chunk.number} of {len(of.chunks)}{long_prompt.place(chunk)}"
         return await self._parts.ask(index, Work(Operation.CHAT, body), schema, what=what)
@@ -157,11 +159,24 @@ def _result(hold: Hold, of: Document, read: Read) -> dict[str, JsonValue]:
             "pages": extraction.pages,
             "text_chars": len(extraction.text),
             "chunks": len(of.chunks) or 1,
+            "images": len(extraction.images),
             "warnings": warnings,
         },
         "model": hold.job.model,
         "repaired": read.repaired,
     }
+
+
+def _images_of(of: Document, index: int) -> list[PageImage]:
+    """Return the pictures that go along with a chunk: of its pages, and of those without text before."""
+    lasts = [chunk.pages[-1] if chunk.pages else 0 for chunk in of.chunks]
+    after = lasts[index - 1] if index else 0
+    until = lasts[index] if index + 1 < len(lasts) else max(lasts[index], after, *_shown(of))
+    return [image for image in of.extraction.images if after < image.page <= until]
+
+
+def _shown(of: Document) -> list[int]:
+    return [0, *(image.page for image in of.extraction.images)]
 
 
 def _pages(of: Document) -> Pages:
