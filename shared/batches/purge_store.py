@@ -81,9 +81,10 @@ async def mark(db: AsyncConnection, batch_id: str, *, with_files: bool) -> bool:
 async def lines(db: AsyncConnection, batch_id: str, *, limit: int) -> Sequence[str]:
     """Return lines of a batch, in whatever state they are."""
     # Two queries, for there are two indexes; those that never ended are hardly ever there.
-    ended = col(Job.outcome_number).is_not(None)
-    for which in (ended, in_state(*WAITING)):
-        query = select(col(Job.id)).where(col(Job.batch_id) == batch_id, which)
+    # In their order, lest a planner think that reading all jobs finds some of these soon enough.
+    number = col(Job.outcome_number)
+    for which, order in ((number.is_not(None), number), (in_state(*WAITING), col(Job.id))):
+        query = select(col(Job.id)).where(col(Job.batch_id) == batch_id, which).order_by(order)
         if ids := (await db.execute(query.limit(limit))).scalars().all():
             return ids
     return ()

@@ -1,7 +1,13 @@
 """The table of files: what a tenant uploaded or a batch produced."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class StoredFile(SQLModel, table=True):
@@ -29,11 +35,7 @@ class StoredFile(SQLModel, table=True):
     __table_args__ = (
         Index("file_by_tenant", "tenant_id", "created_at", "id"),
         Index("file_blob", "blob"),
-        Index(
-            "file_doomed",
-            "expires_at",
-            "deleted_at",
-            sqlite_where=text("expires_at IS NOT NULL OR deleted_at IS NOT NULL"),
-            postgresql_where=text("expires_at IS NOT NULL OR deleted_at IS NOT NULL"),
-        ),
+        # Two, for one over both columns is no help where either will do.
+        Index("file_expiring", "expires_at", **_where("expires_at IS NOT NULL")),
+        Index("file_deleted", "deleted_at", **_where("deleted_at IS NOT NULL")),
     )

@@ -22,6 +22,8 @@ Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresq
 
 
 WAITING = (JobState.QUEUED, JobState.SCHEDULED)
+ENDED = (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED)
+UNSUCCESSFUL = (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED)
 
 
 def in_state(*states: JobState) -> ColumnElement[bool]:
@@ -97,6 +99,15 @@ class Job(SQLModel, table=True):
     __table_args__ = (
         # Partial indexes: the finished millions cost the engine's queries nothing.
         Index("job_by_tenant", "tenant_id", "created_at", "id"),
+        # Those among the millions that somebody asks for.
+        Index(
+            "job_failed",
+            "tenant_id",
+            "state",
+            "created_at",
+            "id",
+            **_where("state IN ('failed', 'cancelled', 'expired')"),
+        ),
         Index("job_running", "lease_expires_at", "lane", **_where("state = 'running'")),
         Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
         # All that the dispatcher reads of a job: it never looks at the rows themselves.
@@ -151,12 +162,18 @@ class Job(SQLModel, table=True):
             **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         ),
         Index("job_following", "follows", **_where("state = 'queued' AND held = 'coalesced'")),
-        Index("job_finished", "finished_at", **_where("finished_at IS NOT NULL")),
+        # For the pace of all; by its words it is not taken for what follows.
+        Index(
+            "job_finished",
+            "finished_at",
+            **_where("state IN ('completed', 'failed', 'cancelled', 'expired')"),
+        ),
         # What retention reads: lines of batches go with their batch.
         Index(
             "job_past",
             "tenant_id",
             "finished_at",
+            "id",
             **_where("finished_at IS NOT NULL AND batch_id IS NULL"),
         ),
     )

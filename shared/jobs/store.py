@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Float,
     Select,
     and_,
@@ -23,7 +24,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import Row, cut_page, fetch, insert_on_conflict, now_ms
-from shared.jobs.model import WAITING, Attempt, IdempotencyKey, Job, JobRequest, JobResult, in_state
+from shared.jobs.model import (
+    ENDED,
+    UNSUCCESSFUL,
+    WAITING,
+    Attempt,
+    IdempotencyKey,
+    Job,
+    JobRequest,
+    JobResult,
+    in_state,
+)
 from shared.jobs.transitions import JobState
 
 JOBS = Job.__table__  # type: ignore[attr-defined]
@@ -178,14 +189,12 @@ async def page(
 
 
 def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
-    if filters.status == "waiting":
-        query = query.where(in_state(JobState.QUEUED), col(Job.not_before).is_not(None))
-    elif filters.status == "queued":
-        query = query.where(in_state(JobState.QUEUED), col(Job.not_before).is_(None))
-    elif filters.status is not None:
-        query = query.where(col(Job.state) == filters.status)
-    exact = ((col(Job.endpoint), filters.endpoint), (col(Job.batch_id), filters.batch_id))
-    query = query.where(*(column == value for column, value in exact if value is not None))
+    if filters.status is not None:
+        query = query.where(*_with_status(filters.status))
+    if filters.endpoint is not None:
+        query = query.where(col(Job.endpoint) == filters.endpoint)
+    if filters.batch_id is not None:
+        query = query.where(_of_batch(filters.batch_id))
     if filters.tag is not None:
         name, text = filters.tag
         query = query.where(col(Job.tags)[name].as_string() == text)
@@ -194,6 +203,22 @@ def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
     if filters.created_before is not None:
         query = query.where(col(Job.created_at) < filters.created_before)
     return query
+
+
+def _with_status(status: str) -> Sequence[ColumnElement[bool]]:
+    if status == "waiting":
+        return (in_state(JobState.QUEUED), col(Job.not_before).is_not(None))
+    state = JobState(status)
+    if state is JobState.QUEUED:
+        return (in_state(state), col(Job.not_before).is_(None))
+    # Twice, for SQLite only uses a partial index whose very words it finds.
+    return (in_state(state), *((in_state(*UNSUCCESSFUL),) if state in UNSUCCESSFUL else ()))
+
+
+def _of_batch(batch_id: str) -> ColumnElement[bool]:
+    # For each of these there is an index: a line has its number, or it waits, or it runs.
+    each = (col(Job.outcome_number).is_not(None), in_state(*WAITING), in_state(JobState.RUNNING))
+    return or_(*(and_(col(Job.batch_id) == batch_id, its) for its in each))
 
 
 async def position(db: AsyncConnection, job: Row) -> int:
@@ -212,8 +237,8 @@ async def position(db: AsyncConnection, job: Row) -> int:
 
 async def finished_within(db: AsyncConnection, *, window_ms: int) -> int:
     """Count the jobs of all tenants that ended in the last `window_ms`: the drain rate."""
-    query = select(func.count()).select_from(Job).where(col(Job.finished_at) > now_ms() - window_ms)
-    return int((await db.execute(query)).scalar_one())
+    since = (in_state(*ENDED), col(Job.finished_at) > now_ms() - window_ms)
+    return int((await db.execute(select(func.count()).select_from(Job).where(*since))).scalar_one())
 
 
 async def backlog(db: AsyncConnection) -> dict[str, tuple[int, int, int]]:

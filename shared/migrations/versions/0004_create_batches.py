@@ -216,6 +216,21 @@ def _change_jobs() -> None:
             postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
         )
         batch_op.create_index(
+            "job_failed",
+            ["tenant_id", "state", "created_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('failed', 'cancelled', 'expired')"),
+            postgresql_where=sa.text("state IN ('failed', 'cancelled', 'expired')"),
+        )
+        batch_op.drop_index("job_finished", sqlite_where=sa.text("finished_at IS NOT NULL"))
+        batch_op.create_index(
+            "job_finished",
+            ["finished_at"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('completed', 'failed', 'cancelled', 'expired')"),
+            postgresql_where=sa.text("state IN ('completed', 'failed', 'cancelled', 'expired')"),
+        )
+        batch_op.create_index(
             "job_following",
             ["follows"],
             unique=False,
@@ -238,7 +253,7 @@ def _change_jobs() -> None:
         )
         batch_op.create_index(
             "job_past",
-            ["tenant_id", "finished_at"],
+            ["tenant_id", "finished_at", "id"],
             unique=False,
             sqlite_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
             postgresql_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
@@ -276,6 +291,21 @@ def _change_the_others() -> None:
     with op.batch_alter_table("file", schema=None) as batch_op:
         batch_op.add_column(sa.Column("lines", sa.Integer(), nullable=True))
         batch_op.create_index("file_blob", ["blob"], unique=False)
+        batch_op.drop_index("file_doomed")
+        batch_op.create_index(
+            "file_expiring",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("expires_at IS NOT NULL"),
+            postgresql_where=sa.text("expires_at IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "file_deleted",
+            ["deleted_at"],
+            unique=False,
+            sqlite_where=sa.text("deleted_at IS NOT NULL"),
+            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+        )
 
     with op.batch_alter_table("tenant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("weight", sa.Integer(), server_default="1", nullable=False))
