@@ -78,6 +78,7 @@ PARAMETERS: dict[str, Part] = {
     "webhook_delivery_id": _path("webhook_delivery_id"),
     "of_endpoint": _query("webhook_endpoint_id", "Only to this receiver.", type="string"),
     "of_job": _query("job_id", "Only of this job.", type="string"),
+    "told_of_batch": _query("batch_id", "Only of this batch itself.", type="string"),
     "delivery_state": _query("state", "Only in this state.", type="string", enum=list(STATES)),
     "event_type": _query("event_type", "Only of this type.", type="string", enum=list(EventType)),
     "wait": _query(

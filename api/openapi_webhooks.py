@@ -14,7 +14,7 @@ _PAGE = ("after", "limit", "order")
 
 
 class WebhookEndpoint(BaseModel):
-    """A receiver of the events of all the tenant's jobs; times are in seconds, as OpenAI's are."""
+    """A receiver of the events of all the tenant's jobs and batches; times are in seconds, as OpenAI's are."""
 
     id: str
     object: Literal["webhook_endpoint"]
@@ -83,11 +83,12 @@ class WebhookDelivery(BaseModel):
 
     id: str
     object: Literal["webhook_delivery"]
-    webhook_endpoint_id: str | None = Field(description="None: the `webhook` of the job.")
+    webhook_endpoint_id: str | None = Field(description="None: the `webhook` of the job or batch.")
     url: str
     event_id: str = Field(description="The header `webhook-id` of every try.")
     event_type: EventType
-    job_id: str
+    job_id: str | None = Field(description="None: it tells of a batch.")
+    batch_id: str | None = Field(description="None: it tells of a job.")
     state: Literal["pending", "delivered", "failed", "skipped"]
     try_count: int
     created_at: AwareDatetime
@@ -251,7 +252,14 @@ DELIVERIES = (
         "List deliveries, newest first",
         {"200": Answer("A page.", WebhookDeliveryList)},
         _READ,
-        parameters=("of_endpoint", "of_job", "delivery_state", "event_type", *_PAGE),
+        parameters=(
+            "of_endpoint",
+            "of_job",
+            "told_of_batch",
+            "delivery_state",
+            "event_type",
+            *_PAGE,
+        ),
         errors=(400,),
     ),
     Operation(

@@ -29,6 +29,7 @@ MOST_RECOVERED = 10_000
 FILTERS = {
     "webhook_endpoint_id": None,
     "job_id": None,
+    "batch_id": None,
     "state": replay_store.STATES,
     "event_type": tuple(EventType),
 }
@@ -156,6 +157,7 @@ def _read_filters(request: Request) -> replay_store.Filters:
     return replay_store.Filters(
         endpoint_id=query.get("webhook_endpoint_id"),
         job_id=query.get("job_id"),
+        batch_id=query.get("batch_id"),
         state=query.get("state"),
         event_type=query.get("event_type"),
     )

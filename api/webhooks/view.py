@@ -56,6 +56,7 @@ def public_delivery(row: Row) -> dict[str, Any]:
         "event_id": row["event_id"],
         "event_type": row["event_type"],
         "job_id": row["job_id"],
+        "batch_id": row["batch_id"],
         "state": row["state"],
         "try_count": row["tries"],
         "created_at": rfc3339(row["created_at"]),

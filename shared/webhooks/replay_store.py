@@ -29,6 +29,7 @@ class Filters:
 
     endpoint_id: str | None = None
     job_id: str | None = None
+    batch_id: str | None = None
     state: str | None = None
     event_type: str | None = None
 
@@ -58,7 +59,7 @@ async def page(
     columns = (col(WebhookDelivery.created_at), col(WebhookDelivery.id))
     query = select(*(each for each in DELIVERIES.columns if each.name != "body"))
     query = query.where(col(WebhookDelivery.tenant_id) == tenant_id)
-    for name in ("endpoint_id", "job_id", "state", "event_type"):
+    for name in ("endpoint_id", "job_id", "batch_id", "state", "event_type"):
         value = getattr(filters, name)
         if value is not None:
             query = query.where(DELIVERIES.columns[name] == value)

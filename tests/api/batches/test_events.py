@@ -158,3 +158,21 @@ async def test_a_batch_of_another_tenant_cannot_be_followed(bulk: Bulk) -> None:
         theirs = await other.batch(1)
 
     assert (await bulk.app.client.get(f"/v1/batches/{theirs}/events")).status_code == 404
+
+
+async def test_receivers_are_told_and_their_deliveries_name_the_batch(bulk: Bulk) -> None:
+    client = bulk.app.client
+    types = {"event_types": ["batch.progress", "batch.completed", "job.completed"]}
+    asked = {"name": "all", "url": "https://example.com/hook", **types}
+    made = (await client.post("/v1/webhook_endpoints", json=asked)).json()
+    await bulk.end(5)
+    await bulk.end(15)
+
+    query = {"batch_id": bulk.batch_id, "order": "asc"}
+    found = (await client.get("/v1/webhook_deliveries", params=query)).json()["data"]
+    everything = (await client.get("/v1/webhook_deliveries")).json()["data"]
+
+    assert [each["event_type"] for each in found] == ["batch.progress", "batch.completed"]
+    assert {each["webhook_endpoint_id"] for each in found} == {made["id"]}
+    assert {(each["batch_id"], each["job_id"]) for each in everything} == {(bulk.batch_id, None)}
+    assert len(everything) == 2
