@@ -1,8 +1,7 @@
 """The envelope of a line: what stands round its request, checked by hand because it is done a million times."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -38,8 +37,7 @@ class Flaw(Exception):
         return Flaw(self.code, self.message, self.param)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A line as its sender wrote it; what is in `body` is not checked yet."""
 
     custom_id: str
@@ -133,7 +131,11 @@ def _document(line: Mapping[str, Any], options: BatchOptions) -> Mapping[str, An
 
 def document_body(options: BatchOptions, file_id: str) -> dict[str, Any]:
     """Return the body of the request that puts a batch's task to one file."""
-    task = {} if options.task is None else options.task.model_dump(mode="json", by_alias=True)
+    task = (
+        {}
+        if options.task is None
+        else options.task.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    )
     return {"file_id": file_id, **task}
 
 

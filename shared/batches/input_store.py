@@ -16,7 +16,7 @@ from shared.batches.model import Batch, BatchInput, BatchState
 from shared.batches.store import BATCHES, TAKING
 from shared.database import Row, fetch, insert_on_conflict, now_ms
 from shared.files.model import StoredFile
-from shared.jobs.store import insert_jobs
+from shared.jobs.bulk_store import insert_many
 
 INPUTS = BatchInput.__table__  # type: ignore[attr-defined]
 STORED_FILES = StoredFile.__table__  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ async def add_lines(
         statement = insert_on_conflict(db, StoredFile).on_conflict_do_nothing()
         await db.execute(statement, [dict(each) for each in files])
     if jobs:
-        await insert_jobs(db, jobs, requests)
+        await insert_many(db, jobs, requests)
 
 
 async def finish(db: AsyncConnection, batch_id: str, number: int) -> int | None:

@@ -1,13 +1,12 @@
 """Cutting a stream of bytes into lines, whatever the pieces in which it comes; pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class RawLine:
+class RawLine(NamedTuple):
     """A line without its end; `raw` is None when it is too long to be held.
 
     `number` counts every line of the stream from 1, `end` is the byte behind it.

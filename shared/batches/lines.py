@@ -1,8 +1,8 @@
 """A line of a batch: a request in an envelope, checked as if it had come on its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import JsonValue, ValidationError
@@ -49,8 +49,7 @@ class LineError:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A request that can become a job; `body` is JSON, `file_id` the document that it is about."""
 
     number: int
@@ -62,9 +61,9 @@ class Line:
     lane: str
     priority: Priority
     max_attempts: int
-    tags: dict[str, str] = field(default_factory=dict)
-    webhook: dict[str, JsonValue] | None = None
-    file_id: str | None = None
+    tags: dict[str, str]
+    webhook: dict[str, JsonValue] | None
+    file_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,8 @@ class LineChecker:
     """Checks the lines of one batch in their order, and remembers their custom ids.
 
     `seen` are the custom ids of earlier lines. Lines that are read `again`, because they were
-    found right, are not compared with each other. Where the options have a `task`, a line is `{"custom_id", "file_id"}` and not a request.
+    found right, are not compared with each other, nor are their bodies looked into. While it is
+    not `counting`, tokens are only guessed where there is a limit of them. Where the options have a `task`, a line is `{"custom_id", "file_id"}` and not a request.
     """
 
     def __init__(
@@ -95,7 +95,9 @@ class LineChecker:
         self._catalog = catalog
         self._settings = settings
         self._options = options
-        self._seen = None if again else Seen() if seen is None else seen
+        self.counting = True
+        self._again = again
+        self._seen = Seen() if seen is None else seen
         self._ways: dict[str, _Way | Flaw] = {}
         self._schemas: dict[bytes, Flaw | None] = {}
 
@@ -116,7 +118,7 @@ class LineChecker:
             message = "`body` is nested too deeply to be sent: at most 250 levels."
             raise Flaw("invalid_request", message, "body") from error
         # Last: a line that is wrong keeps no other from its name.
-        if self._seen is not None and not self._seen.add(line.custom_id):
+        if not self._again and not self._seen.add(line.custom_id):
             message = (
                 f"The custom_id `{line.custom_id}` is used by an earlier line: give each line"
                 " its own, it tells the results apart."
@@ -126,21 +128,15 @@ class LineChecker:
 
     def _line(self, envelope: Envelope, number: int) -> Line:
         body = envelope.body
-        model = self._model(envelope.endpoint, body)
+        model = str(body["model"]) if self._again else self._model(envelope.endpoint, body)
         way = self._way(model)
-        cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
-        if way.limited:
-            try:
-                refuse_what_never_fits(way.route, cost)
-            except Unprocessable as error:
-                raise Flaw(error.code, error.detail, error.param) from error
         return Line(
             number=number,
             custom_id=envelope.custom_id,
             endpoint=envelope.endpoint,
             model=model,
             body=orjson.dumps(body),
-            tokens=min(cost.input_tokens + cost.output_tokens, MOST_TOKENS),
+            tokens=self._tokens(body, way) if self.counting or way.limited else 0,
             lane=way.lane,
             priority=envelope.priority,
             max_attempts=envelope.max_attempts,
@@ -148,6 +144,15 @@ class LineChecker:
             webhook=envelope.webhook,
             file_id=str(body["file_id"]) if envelope.endpoint is Endpoint.DOCUMENTS else None,
         )
+
+    def _tokens(self, body: Mapping[str, Any], way: _Way) -> int:
+        cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+        if way.limited:
+            try:
+                refuse_what_never_fits(way.route, cost)
+            except Unprocessable as error:
+                raise Flaw(error.code, error.detail, error.param) from error
+        return min(cost.input_tokens + cost.output_tokens, MOST_TOKENS)
 
     def _model(self, endpoint: Endpoint, body: Mapping[str, Any]) -> str:
         try:

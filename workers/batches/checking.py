@@ -66,6 +66,8 @@ async def check(work: Work, seen: Seen, findings: Findings) -> AsyncIterator[Non
         async for reading in readings:
             lines, errors = await with_files(work, reading.items)
             findings.take(reading, lines, errors)
+            # What is not kept is counted when it is read again.
+            checker.counting = findings.kept is not None
             if findings.right + findings.wrong > room:
                 raise _too_many(settings.max_batch_lines)
             yield

@@ -19,10 +19,10 @@ from shared.batches.twins import COALESCED, twin_key
 from shared.clock import now_ms
 from shared.database import chunks
 from shared.failpoints import failpoint
-from shared.ids import new_id
-from shared.jobs.changes import change_of
-from shared.jobs.draft import JobDraft
-from shared.jobs.rows import job_row, request_row
+from shared.ids import new_id, new_ids
+from shared.jobs.changes import Change, change_of
+from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.rows import job_row
 from shared.webhooks import store as webhook_store
 from shared.webhooks.secrets import SecretBox
 from workers.batches.work import MOST_ERRORS, Overtaken, Work, gone, sorted_out
@@ -115,7 +115,7 @@ class Storing:
             if twins:
                 await self._pair(db, jobs, twins)
             await input_store.add_lines(db, jobs, requests, files)
-            heard = [change_of(job) for job in jobs if job["webhook"] is not None]
+            heard = [_change(job) for job in jobs if job["webhook"] is not None]
             await self._resources.announcer.announce(db, heard)
             failpoint("mid_expansion")
 
@@ -143,43 +143,51 @@ class Storing:
                 )
 
     async def _rows(self, lines: Sequence[Line]) -> tuple[Rows, Rows]:
-        now, inline_bytes = now_ms(), self._resources.settings.inline_bytes
+        inline_bytes = self._resources.settings.inline_bytes
         blobs = await self._put([line for line in lines if len(line.body) > inline_bytes])
-        jobs, requests = [], []
-        for line in lines:
-            job_id = new_id("job")
-            draft = self._draft(line, now, blobs.get(line.number))
-            jobs.append(
-                {
-                    **job_row(job_id, draft),
-                    # Who publishes it is the dispatcher.
-                    "wakeup_at": None,
-                    "batch_id": self._work.batch_id,
-                    "line": line.number,
-                }
-            )
-            requests.append(request_row(job_id, draft))
+        ids, alike = new_ids("job", len(lines)), self._alike()
+        jobs = [
+            {
+                **alike,
+                "id": job_id,
+                "endpoint": line.endpoint,
+                "model": line.model,
+                "priority": line.priority.rank,
+                "max_attempts": line.max_attempts,
+                "request_bytes": len(line.body),
+                "lane": line.lane,
+                "tokens": line.tokens,
+                "custom_id": line.custom_id,
+                "metadata": line.tags,
+                "webhook": line.webhook,
+                "line": line.number,
+            }
+            for job_id, line in zip(ids, lines, strict=True)
+        ]
+        requests = []
+        for job_id, line in zip(ids, lines, strict=True):
+            blob = blobs.get(line.number)
+            body = line.body if blob is None else None
+            requests.append({"job_id": job_id, "body": body, "blob": blob})
         return jobs, requests
 
-    def _draft(self, line: Line, now: int, blob: str | None) -> JobDraft:
-        return JobDraft(
-            tenant_id=self._work.batch["tenant_id"],
-            endpoint=line.endpoint,
-            model=line.model,
-            body=line.body if blob is None else None,
-            blob=blob,
-            request_bytes=len(line.body),
-            created_at=now,
-            complete_by=self._work.batch["complete_by"],
-            priority=line.priority,
-            max_attempts=line.max_attempts,
+    def _alike(self) -> dict[str, Any]:
+        """Return what the rows of all lines have in common; what none has is left out."""
+        batch = self._work.batch
+        draft = JobDraft(
+            tenant_id=batch["tenant_id"],
+            endpoint=Endpoint.CHAT,
+            model="",
+            body=None,
+            request_bytes=0,
+            created_at=now_ms(),
+            complete_by=batch["complete_by"],
             on_unknown=self._options.on_unknown,
-            custom_id=line.custom_id,
-            tags=line.tags,
-            webhook=line.webhook,
-            lane=line.lane,
-            tokens=line.tokens,
         )
+        # Who publishes it is the dispatcher.
+        row = {**job_row("", draft), "wakeup_at": None, "batch_id": batch["id"]}
+        kept = {name: value for name, value in row.items() if value is not None}
+        return {**kept, "held": None, "follows": None, "twin_key": None}
 
     async def _put(self, lines: Sequence[Line]) -> dict[int, str]:
         blobs = {line.number: f"requests/{new_id('req')}.json" for line in lines}
@@ -199,3 +207,7 @@ class Storing:
         async with self._resources.database.transaction() as db:
             box = SecretBox(self._resources.secret_key)
             await webhook_store.ensure_secret(db, self._work.batch["tenant_id"], box)
+
+
+def _change(job: dict[str, Any]) -> Change:
+    return change_of({"reason": None, "not_before": None, **job})
