@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SDKS := .venv/sdks
 
-.PHONY: help install sdks peers demo up test check lint types contracts architecture bench lock clean
+.PHONY: help install sdks peers demo up test soak check lint types contracts architecture bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -89,6 +89,9 @@ contracts: $(STAMP)
 
 architecture: $(STAMP)
 	@$(BIN)/python -m pytest -q tests/architecture
+
+soak: $(STAMP) ## fifty thousand lines while processes die at random: some ten minutes
+	@$(BIN)/python -m pytest -q -s -n 0 --timeout=1500 --soak-lines=50000 -k sqlite tests/faults/test_soak.py
 
 bench: $(STAMP) ## measure against the same local upstream; prints a table
 	@$(MAKE) --silent peers || echo "not every peer could be installed: their rows are left out" >&2

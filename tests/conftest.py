@@ -10,6 +10,11 @@ from tests.fakes.s3 import S3Double
 from tests.servers import PostgresServer, RedisServer
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make soak` ask for more lines than fit among the other tests."""
+    parser.addoption("--soak-lines", default="2000", help="how many lines the soak has")
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """One Redis for all tests of this process; a test may stop, kill and restart it."""
