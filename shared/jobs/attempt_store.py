@@ -11,6 +11,7 @@ from sqlmodel import col
 from shared.database import insert_into, now_ms
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimEnd
 from shared.jobs.model import Attempt
+from shared.jobs.prepared_store import perform_many
 from shared.jobs.transitions import AttemptStatus
 
 
@@ -29,7 +30,7 @@ async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], ow
         }
         for start in starts
     ]
-    await db.execute(_start(db.dialect.name), rows)
+    await perform_many(db, _start(db.dialect.name), rows)
 
 
 @cache
@@ -52,7 +53,7 @@ async def end_attempts(
     ]
     if not rows:
         return
-    await db.execute(_END_ATTEMPTS, rows)
+    await perform_many(db, _END_ATTEMPTS, rows)
 
 
 _END_ATTEMPTS = (

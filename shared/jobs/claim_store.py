@@ -1,12 +1,13 @@
 """SQL of a worker's hold on jobs: claim, renew, and the fence before every later write."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    BindParameter,
     Integer,
     String,
     bindparam,
@@ -26,6 +27,7 @@ from sqlmodel import col
 from shared.database import chunks, now_ms
 from shared.jobs.claims import ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.model import Job, JobRequest, JobResult, in_state
+from shared.jobs.prepared_store import among_ids, many_ids, perform_many
 from shared.jobs.transitions import JobState
 
 IDS_PER_STATEMENT = 500
@@ -45,11 +47,15 @@ async def claim(
 
     So are, where `most_crashes` is given, jobs that have outlived more workers than that.
     """
-    take = _TAKE_SKIPPING_LOCKED if db.dialect.name == "postgresql" else _TAKE
+    dialect = db.dialect.name
     most = ANY_NUMBER if most_crashes is None else most_crashes
-    wanted = {"ids": ids, "claimer": owner, "lease_ms": lease_ms, "most_crashes": most}
-    rows = (await db.execute(take, wanted)).mappings().all()
-    jobs = [ClaimedJob(**row) for row in rows]
+    wanted = {
+        "ids": many_ids(dialect, ids),
+        "claimer": owner,
+        "lease_ms": lease_ms,
+        "most_crashes": most,
+    }
+    jobs = [ClaimedJob(*row) for row in await db.execute(_take(dialect), wanted)]
     return sorted(jobs, key=lambda job: (job.priority, job.created_at, job.id))
 
 
@@ -58,30 +64,19 @@ def _of_request(column: Any) -> Any:
     return stored.scalar_subquery().label(column.key)
 
 
-_CLAIMED = (
-    col(Job.id),
-    col(Job.tenant_id),
-    col(Job.endpoint),
-    col(Job.model),
-    col(Job.priority),
-    col(Job.generation),
-    col(Job.claim_number),
-    col(Job.failures),
-    col(Job.waits),
-    col(Job.crashes),
-    col(Job.max_attempts),
-    col(Job.on_unknown),
-    col(Job.created_at),
-    col(Job.scheduled_at),
-    col(Job.complete_by),
-    col(Job.error),
-    col(Job.version),
-    col(Job.webhook),
-    col(Job.batch_id),
-)
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+def _claimed() -> list[Any]:
+    known = {
+        "time_left_ms": (col(Job.complete_by) - now_ms()).label("time_left_ms"),
+        # With the claim, not after it: a lone job's way has enough statements.
+        "body": _of_request(JobRequest.body),
+        "blob": _of_request(JobRequest.blob),
+    }
+    # In the order in which a claimed job takes them.
+    names = [each.name for each in fields(ClaimedJob)]
+    return [known[name] if name in known else col(getattr(Job, name)) for name in names]
+
+
 _READY = (
-    col(Job.id).in_(_IDS),
     in_state(JobState.QUEUED),
     func.coalesce(col(Job.not_before), 0) <= now_ms(),
     col(Job.complete_by) > now_ms(),
@@ -108,18 +103,17 @@ _CLAIM = (
         lease_expires_at=now_ms() + bindparam("lease_ms", type_=BigInteger),
         started_at=func.coalesce(col(Job.started_at), now_ms()),
     )
-    .returning(
-        *_CLAIMED,
-        (col(Job.complete_by) - now_ms()).label("time_left_ms"),
-        # With the claim, not after it: a lone job's way has enough statements.
-        _of_request(JobRequest.body),
-        _of_request(JobRequest.blob),
-    )
+    .returning(*_claimed())
 )
-_TAKE = _CLAIM.where(*_READY)
-_TAKE_SKIPPING_LOCKED = _CLAIM.where(
-    col(Job.id).in_(select(col(Job.id)).where(*_READY).with_for_update(skip_locked=True))
-)
+
+
+@cache
+def _take(dialect: str) -> Any:
+    ready = (among_ids(dialect, col(Job.id)), *_READY)
+    if dialect != "postgresql":
+        return _CLAIM.where(*ready)
+    free = select(col(Job.id)).where(*ready).with_for_update(skip_locked=True)
+    return _CLAIM.where(col(Job.id).in_(free))
 
 
 async def renew(
@@ -152,20 +146,23 @@ async def fence(
     stay locked until the transaction ends (SQLite has one writer at a time anyway).
     """
     claims = {job.claim for job in jobs}
-    held: dict[tuple[str, int], Standing] = {}
-    for some in chunks(sorted({job.id for job in jobs}), IDS_PER_STATEMENT):
-        query = _HELD_LOCKED if db.dialect.name == "postgresql" else _HELD
-        for row in await db.execute(query, {"ids": some, "holder": owner}):
-            claim = (row.id, row.claim_number)
-            if claim in claims:
-                held[claim] = Standing.CANCELLED if row.cancel_requested else Standing.HELD
-    return held
+    dialect = db.dialect.name
+    wanted = {"ids": many_ids(dialect, [job_id for job_id, _ in claims]), "holder": owner}
+    return {
+        (job_id, number): Standing.CANCELLED if cancel_requested else Standing.HELD
+        for job_id, number, cancel_requested in await db.execute(_held(dialect), wanted)
+        if (job_id, number) in claims
+    }
 
 
-_HELD = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).where(
-    col(Job.id).in_(_IDS), col(Job.owner) == bindparam("holder"), in_state(JobState.RUNNING)
-)
-_HELD_LOCKED = _HELD.order_by(col(Job.id)).with_for_update()
+@cache
+def _held(dialect: str) -> Any:
+    query = select(col(Job.id), col(Job.claim_number), col(Job.cancel_requested)).where(
+        among_ids(dialect, col(Job.id)),
+        col(Job.owner) == bindparam("holder"),
+        in_state(JobState.RUNNING),
+    )
+    return query.order_by(col(Job.id)).with_for_update() if dialect == "postgresql" else query
 
 
 async def end_claims(
@@ -177,17 +174,17 @@ async def end_claims(
     """
     results = [_result_row(end, end.result) for end in ends if end.result is not None]
     if results:
-        await db.execute(_ADD_RESULTS, results)
+        await perform_many(db, _ADD_RESULTS, results)
     finals = [
         {**_row(end), "outcome": numbers.get(end.job.id)}
         for end in ends
         if end.state != JobState.QUEUED
     ]
     if finals:
-        await db.execute(_END_FINALLY, finals)
+        await perform_many(db, _END_FINALLY, finals)
     waits = [_waiting_row(end) for end in ends if end.state == JobState.QUEUED]
     if waits:
-        await db.execute(_END_WAITING, waits)
+        await perform_many(db, _END_WAITING, waits)
 
 
 _ADD_RESULTS = insert(JobResult).values(created_at=now_ms())
