@@ -26,7 +26,7 @@ OPENAI = (
             "200": Answer(
                 "The batch, stored; with `dry_run` what it would be.",
                 BatchReply,
-                ("Location", "Idempotent-Replayed"),
+                ("Idempotent-Replayed",),
             )
         },
         Permission.JOBS_WRITE,

@@ -18,7 +18,12 @@ from shared.settings import Settings
 from shared.webhooks.secrets import SecretBox
 
 _MINUTE_MS = 60_000
-_TASK = {"model": "model", "instructions": "instructions", "json_schema": "schema"}
+_TASK = {
+    "model": "model",
+    "instructions": "instructions",
+    "json_schema": "schema",
+    "images": "images",
+}
 
 
 def read_options(asked: BatchAsked, resources: Resources, *, documents: bool) -> BatchOptions:
@@ -51,7 +56,10 @@ def _task(asked: BatchAsked, resources: Resources) -> DocumentTask:
     resources.catalog.resolve(asked.model)
     check_answer_schema(asked.json_schema)
     return DocumentTask(
-        model=asked.model, instructions=asked.instructions or "", schema=asked.json_schema
+        model=asked.model,
+        instructions=asked.instructions or "",
+        schema=asked.json_schema,
+        images=asked.images or "auto",
     )
 
 

@@ -152,6 +152,9 @@ class BatchAsked(BaseModel):
     json_schema: dict[str, JsonValue] | None = Field(
         None, alias="schema", description="Of documents: what the answers are to fit."
     )
+    images: Literal["auto", "never", "always"] | None = Field(
+        None, description="Of documents: whether pages are shown as pictures; `auto` if not given."
+    )
 
 
 class BatchSubmit(BatchAsked):

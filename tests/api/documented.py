@@ -84,7 +84,7 @@ def check(response: httpx.Response, operation: dict[str, Any]) -> None:
         return
     kind = response.headers["content-type"].partition(";")[0]
     assert kind in content or "*/*" in content, f"{name}: {kind}"
-    if kind.endswith("json") and kind in content:
+    if kind.endswith(("/json", "+json")) and kind in content:
         validator(content[kind]["schema"]).validate(response.json())
     missing = {"Location"} & set(answer.get("headers", {})) - {
         each.title() for each in response.headers
