@@ -108,4 +108,4 @@ lock: $(STAMP) $(SDKS)/node/.installed ## pin the newest versions that pyproject
 	@$(NPM) install --package-lock-only --save-exact openai@latest --prefix tests/e2e/sdks/openai-node >/dev/null
 
 clean: ## remove what the commands made, the service's data (var) excepted
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl results.jsonl.state

@@ -15,6 +15,7 @@ import orjson
 from api.cli.errors import MISUSED, CommandError
 from shared.ids import new_id
 
+FIRST = b'{"step":"begin",'
 VERSION = 1
 LONGEST_CUSTOM_ID = 256
 
@@ -149,15 +150,10 @@ class RunLog:
         except BlockingIOError as error:
             message = f"Another `penstock process` is at work on {self.path.with_suffix('')}."
             raise CommandError(message, exit_code=MISUSED) from error
-        self.file.seek(0)
-        whole, _, _cut = self.file.read().rpartition(b"\n")
-        if _cut:
-            self.file.truncate(len(whole) + 1 if whole else 0)
-        entries = [orjson.loads(line) for line in whole.split(b"\n") if line]
+        entries = self._read()
         if not entries:
             self._add("begin", version=VERSION, run=new_id("run"), task=task)
-            return
-        if entries[0].get("task") != task or entries[0].get("version") != VERSION:
+        elif (entries[0]["task"], entries[0]["version"]) != (task, VERSION):
             results = self.path.with_suffix("")
             message = (
                 f"{results} holds the results of another task: name another --out, or remove it"
@@ -166,6 +162,16 @@ class RunLog:
             raise CommandError(message, exit_code=MISUSED)
         for entry in entries:
             self._apply(entry)
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Return the whole entries, and cut off one that was not written to its end."""
+        self.file.seek(0)
+        said = self.file.read()
+        if not said.startswith(FIRST[: len(said)]):
+            raise CommandError(f"{self.path} is no log of a run: remove it.", exit_code=MISUSED)
+        whole, _, _ = said.rpartition(b"\n")
+        self.file.truncate(len(whole) + 1 if whole else 0)
+        return [orjson.loads(line) for line in whole.split(b"\n") if line]
 
     def _add(self, step: str, **facts: object) -> None:
         entry = {"step": step, **facts}

@@ -13,7 +13,7 @@ from api.cli import folder as folder_module
 from api.cli import uploading
 from api.cli.discovery import discover
 from api.cli.documents import Task
-from api.cli.errors import MISUSED, CommandError
+from api.cli.errors import CommandError
 from api.cli.folder import Run
 from api.cli.meter import Meter
 from api.cli.results import open_results
@@ -251,25 +251,6 @@ async def test_a_document_that_was_only_touched_is_the_same(place: Path) -> None
     await work(service, place)
 
     assert len(service.files) == 1
-
-
-async def test_another_task_is_not_mixed_in(place: Path) -> None:
-    fill(place, a="one")
-    await work(BulkService(), place)
-
-    with pytest.raises(CommandError, match="another task") as raised:
-        RunLog.open(place / "results.jsonl.state", task="another")
-
-    assert raised.value.exit_code == MISUSED
-
-
-async def test_two_at_once_are_one_too_many(place: Path) -> None:
-    log = place / "results.jsonl.state"
-    with (
-        RunLog.open(log, task="t"),
-        pytest.raises(CommandError, match="Another `penstock process`"),
-    ):
-        RunLog.open(log, task="t")
 
 
 async def test_a_refused_batch_is_made_anew(place: Path) -> None:
