@@ -7,6 +7,10 @@ RUN /opt/penstock/bin/pip install --no-cache-dir --require-hashes --only-binary 
 
 FROM python:3.13-slim
 
+# Text in scans is recognised with these; more languages: tesseract-ocr-deu and so on.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tesseract-ocr-eng \
+    && rm -rf /var/lib/apt/lists/*
 # A fixed number, so that a volume's owner means the same on every host.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin penstock \
     && install --directory --owner penstock --group penstock /data

@@ -45,6 +45,7 @@ async def examine() -> AsyncIterator[Finding]:
         return
     for finding in doctor_machine.configuration(settings):
         yield finding
+    yield doctor_machine.scans(settings)
     async for finding in doctor_machine.data_folder(settings):
         yield finding
     async for finding in _services(settings):

@@ -10,6 +10,7 @@ from pathlib import Path
 from api.cli.configuration import read_catalog
 from api.cli.errors import CommandError, first_line
 from api.cli.finding import Finding, fail, ok, warn
+from shared.documents import tessdata
 from shared.files.blobs import new_key
 from shared.files.opening import open_blobs, place_of
 from shared.settings import Settings
@@ -47,6 +48,18 @@ def configuration(settings: Settings) -> Iterator[Finding]:
         yield ok("providers", "as the configuration says")
     else:
         yield warn("providers", "no provider's key is set: only sandbox/… answers")
+
+
+def scans(settings: Settings) -> Finding:
+    """Judge whether text in pictures can be recognised here."""
+    found = tessdata.find(settings.tessdata_dir)
+    if found is not None:
+        return ok("scans", f"text in pictures is recognised: {', '.join(found.languages)}")
+    if settings.tessdata_dir is not None:
+        return fail(
+            "scans", f"{settings.tessdata_dir} (PENSTOCK_TESSDATA_DIR) has no language data"
+        )
+    return warn("scans", f"text in pictures is not recognised: {tessdata.INSTALL}")
 
 
 async def data_folder(settings: Settings) -> AsyncIterator[Finding]:

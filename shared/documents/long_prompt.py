@@ -74,8 +74,8 @@ def settle_body(
         }
         for number, (pointer, candidates) in enumerate(conflicts.items(), start=1)
     ]
-    asked = orjson.dumps(questions, option=orjson.OPT_INDENT_2).decode()
-    words = f"Settle where {len(conflicts)} values come from.\n\n{instructions.strip()}\n\n{asked}"
+    asked = f"<candidates>\n{_framed(questions)}\n</candidates>"
+    words = f"Settle what {len(conflicts)} values are.\n\n{instructions.strip()}\n\n{asked}"
     return _body(model, SETTLE, words, settle_schema(schema, conflicts))
 
 
@@ -110,7 +110,7 @@ def mend_body(
 ) -> dict[str, JsonValue]:
     """Return a body that asks to correct a whole that does not fit the schema."""
     listed = "\n".join(f"- {problem}" for problem in problems)
-    words = f"Mend this value:\n\n{orjson.dumps(value).decode()}\n\nIt does not fit:\n{listed}"
+    words = f"Mend this value:\n\n<value>\n{_framed(value)}\n</value>\n\nIt does not fit:\n{listed}"
     return _body(model, MEND, words, schema)
 
 
@@ -120,6 +120,11 @@ def place(chunk: Chunk) -> str:
         return ""
     first, last = chunk.pages[0], chunk.pages[-1]
     return f", page {first}" if first == last else f", pages {first} to {last}"
+
+
+def _framed(value: object) -> str:
+    """Return JSON that cannot close the frame it stands in."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().replace("<", "\\u003c")
 
 
 def _where(chunks: Sequence[Chunk], number: int) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import orjson
 from pydantic import JsonValue
 
-from shared.documents.partial_schema import resolve
+from shared.documents.partial_schema import empty, resolve
 
 Answer = tuple[int, JsonValue]
 """The number of a chunk, and what was read there."""
@@ -94,6 +94,8 @@ class _Merging:
             return self._object(pointer, objects, schema)
         if telling and len(lists) == len(telling) and not _has(schema, "prefixItems"):
             return self._list(pointer, lists)
+        if not telling and answers:
+            return empty(self._root, schema)
         return self._single(pointer, telling)
 
     def _object(
@@ -141,7 +143,7 @@ class _Merging:
 
     def _single(self, pointer: str, answers: Sequence[Answer]) -> JsonValue:
         if not answers:
-            return None
+            return None  # not even null was said
         candidates: dict[bytes, Candidate] = {}
         for chunk, value in answers:
             key = same(value)

@@ -59,6 +59,22 @@ def schema_at(root: Mapping[str, JsonValue], pointer: str) -> Node | None:
     return node if isinstance(node, dict) else None
 
 
+def empty(root: Mapping[str, JsonValue], schema: JsonValue, depth: int = 0) -> JsonValue:
+    """Return what stands for a value that no part has said: null, else an empty list or text.
+
+    An object has its properties empty. For all else there is nothing that would do.
+    """
+    node = resolve(root, schema)
+    if not isinstance(node, dict) or depth > MOST_DEPTH or {"enum", "const"} & node.keys():
+        return None
+    named = node.get("properties")
+    if node.get("type") == "object" and isinstance(named, dict):
+        return {name: empty(root, child, depth + 1) for name, child in named.items()}
+    if node.get("type") == "array":
+        return []
+    return "" if node.get("type") == "string" else None
+
+
 class _Relaxing:
     def __init__(self, root: Node) -> None:
         self._root = root

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import orjson
 from pydantic import JsonValue
 
+from shared.providers import sandbox_parts
 from shared.providers.sandbox_answers import answer
 
 CREATED = 1_767_225_600
@@ -117,7 +118,8 @@ def _said(body: Mapping[str, JsonValue]) -> str:
     schema, text = _schema(body), _asked(body)
     if schema is None:
         return f"[sandbox] You said: {text[:ECHO_CHARS]}"
-    value = answer(schema, text)
+    settled = sandbox_parts.reply(schema, text)
+    value = answer(schema, text) if settled is None else settled
     if schema == {"type": "object"} and not value:
         value = {"sandbox": True, "text": text[:ECHO_CHARS]}
     return orjson.dumps(value).decode()

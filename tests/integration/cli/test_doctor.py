@@ -71,9 +71,10 @@ async def staff(*, silent_ms: int = 0, leader: bool = True, host: str = "here") 
 
 
 async def test_all_is_well(
-    configure: Callable[..., None], kept_redis: RedisServer, database_url: str
+    configure: Callable[..., None], kept_redis: RedisServer, database_url: str, tmp_path: Path
 ) -> None:
-    configure(redis_url=kept_redis.url, database_url=database_url)
+    (tmp_path / "eng.traineddata").touch()
+    configure(redis_url=kept_redis.url, database_url=database_url, tessdata_dir=str(tmp_path))
     await prepare(load_settings())
     await staff()
 
@@ -82,6 +83,14 @@ async def test_all_is_well(
     assert {part for part, level in found.items() if level is not OK} == {"providers"}
     assert found["providers"] is WARN
     assert {"redis clock", "database clock", "blob store", "migrations", "workers"} <= set(found)
+
+
+async def test_text_in_pictures(configure: Callable[..., None], tmp_path: Path) -> None:
+    configure(tessdata_dir=str(tmp_path))
+    assert (await levels())["scans"] is FAIL
+
+    (tmp_path / "eng.traineddata").touch()
+    assert (await levels())["scans"] is OK
 
 
 async def test_no_migrations(

@@ -78,7 +78,14 @@ class Long:
     tmp_path: Path
     words: str
 
-    async def submit(self, pages: Sequence[Sequence[str]] = PAGES, *, attempts: int = 3) -> str:
+    async def submit(
+        self,
+        pages: Sequence[Sequence[str]] = PAGES,
+        *,
+        attempts: int = 3,
+        model: str = "m",
+        **more: object,
+    ) -> str:
         """Store a document and its job."""
         data, now = pdf_of(pages), now_ms()
         file = {"id": new_id("file-"), "tenant_id": "ten_1", "filename": "report.pdf"}
@@ -87,12 +94,18 @@ class Long:
         async with self.bench.resources.database.transaction() as db:
             row = {**file, "bytes": len(data), "created_at": now}
             await file_store.insert_file(db, row)
-        body = {"model": "m", "instructions": self.words, "schema": SCHEMA, "file_id": file["id"]}
+        body: dict[str, object] = {
+            **more,
+            "model": model,
+            "instructions": self.words,
+            "schema": SCHEMA,
+            "file_id": file["id"],
+        }
         raw = orjson.dumps(body)
         draft = JobDraft(
             "ten_1",
             Endpoint.DOCUMENTS,
-            "m",
+            model,
             raw,
             len(raw),
             now,
