@@ -25,6 +25,7 @@ from shared.settings import Settings
 from shared.telemetry.metrics import WorkerMetrics
 from workers.attempt.deltas import DeltaWriter
 from workers.attempt.retry import Backoff
+from workers.attempt.slots import Slots
 from workers.journal import Journal
 from workers.provider_pool import ProviderPool
 
@@ -38,6 +39,7 @@ class WorkerResources:
     shared: Resources
     owner: str
     limiter: Limiter
+    slots: Slots
     providers: ProviderPool
     extractor: Extractor
     journal: Journal
@@ -111,16 +113,19 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         deltas.start()
         losses = redis.Losses()
         connection = redis.connect(settings.redis_url, losses=losses)
+        slots = Slots()
         limiter = Limiter(
             connection,
             under_way=partial(_calls_under_way, shared.database),
             losses=lambda: losses.count,
+            freed=slots.freed,
         )
         try:
             yield WorkerResources(
                 shared=shared,
                 owner=owner,
                 limiter=limiter,
+                slots=slots,
                 providers=providers,
                 extractor=extractor,
                 journal=journal,

@@ -1,10 +1,12 @@
 -- Reserves everything that a call needs, or nothing.
 -- KEYS[3] the operation. Own arguments: operation, lease in µs, record's life in ms, then the
--- estimate: requests, input tokens, output tokens; '1' to refuse a lane that was not rebuilt.
+-- estimate: requests, input tokens, output tokens; '1' to refuse a lane that was not rebuilt; how
+-- many thousandths of everything are kept for others.
 -- Returns {3} not rebuilt, {1} admitted, {2, requests, input, output} admitted before, {0, retry_at in ms, why, ms from now}.
 local operation, lease_us, record_ms = ARGV[own], tonumber(ARGV[own + 1]), ARGV[own + 2]
 local requests, input, output =
   tonumber(ARGV[own + 3]), tonumber(ARGV[own + 4]), tonumber(ARGV[own + 5])
+local kept = tonumber(ARGV[own + 7])
 
 local function deny(retry_at, why)
   return {0, math.ceil((retry_at - lane.offset) / 1000), why, math.ceil((retry_at - lane.now) / 1000)}
@@ -12,9 +14,14 @@ end
 
 local function shortage()
   local retry_at, why = 0, 0
-  if in_flight() >= limit() then retry_at, why = lane.now + POLL, CROWDED end
+  local most = limit()
+  most = most - math.floor(most * kept / 1000)
+  if in_flight() >= most then retry_at, why = lane.now + POLL, CROWDED end
   for index, bucket in ipairs(lane.buckets) do
-    local short = amount(bucket.unit, requests, input, output) - bucket.level
+    local need = amount(bucket.unit, requests, input, output)
+    -- What needs nearly all of a bucket could never leave a reserve in it.
+    local reserve = math.min(math.floor(bucket.capacity / 1000) * kept, bucket.capacity - need)
+    local short = need + math.max(0, reserve) - bucket.level
     if short > 0 then
       local at = lane.now + math.ceil((short * MICRO - bucket.carry) / bucket.rate)
       if at > retry_at then retry_at, why = at, index end

@@ -55,7 +55,8 @@ class Limiter:
     operations of a lane have a call now: where it is given, a lane that Redis does not know is
     rebuilt from it before anything is admitted, and so is every lane after
     `losses`, the number of connections that were lost, has grown. `clock` (µs) is for tests: in production Redis's
-    own clock decides. One limiter belongs to one event loop.
+    own clock decides. `freed` hears the key of a lane each time that
+    a call of this process has left its slot. One limiter belongs to one event loop.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Limiter:
         under_way: UnderWay | None = None,
         losses: Callable[[], int] = lambda: 0,
         clock: Callable[[], int] | None = None,
+        freed: Callable[[str], None] = lambda _lane: None,
     ) -> None:
+        self._freed = freed
         self._scripts = load_scripts()
         self._under_way = under_way
         self._losses = losses
@@ -86,22 +89,23 @@ class Limiter:
         return self._trips.dropped
 
     async def acquire(
-        self, lane: Lane, op_id: str, estimate: Cost, *, lease_ttl_s: float
+        self, lane: Lane, op_id: str, estimate: Cost, *, lease_ttl_s: float, kept: float = 0.0
     ) -> Reservation | Denied:
         """Reserve the estimate and a slot for `lease_ttl_s` seconds, or nothing at all.
 
         Asked again with the same `op_id` it answers with the same reservation and charges nothing.
         An estimate larger than a bucket is denied for ever: ask `never_fits` first. While Redis
-        is down every call is denied, by `redis`.
+        is down every call is denied, by `redis`. `kept` is the share of the slots and of each
+        bucket that this call must leave to others.
         """
         try:
-            reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
+            reply = await self._reserve(lane, op_id, estimate, lease_ttl_s, kept)
             if reply == NOT_REBUILT or self._may_have_been_set_back(lane):
                 if reply[0] in ADMITTED:
                     # By books that may lack the calls of others.
                     await self.release(Reservation(op_id, lane, estimate))
                 await self._rebuild(lane, lease_ttl_s)
-                reply = await self._reserve(lane, op_id, estimate, lease_ttl_s)
+                reply = await self._reserve(lane, op_id, estimate, lease_ttl_s, kept)
         except RedisDownError:
             reply = NOT_REBUILT
         if reply == NOT_REBUILT:
@@ -119,10 +123,12 @@ class Limiter:
         """
         how = "unknown" if actual is None else "exact"
         await self._trips.owe(self._settlement(reservation, how, actual or NOTHING, outcome))
+        self._freed(reservation.lane.key)
 
     async def release(self, reservation: Reservation) -> None:
         """Give everything back: the call never happened, and the same id may be tried again."""
         await self._trips.owe(self._settlement(reservation, "release", NOTHING, Outcome.OK))
+        self._freed(reservation.lane.key)
 
     async def renew(self, reservations: Sequence[Reservation], *, lease_ttl_s: float) -> None:
         """Extend the leases of calls under way; one that was lost or ran out is leased again.
@@ -184,11 +190,12 @@ class Limiter:
         """
         return await self._trips.flush()
 
-    async def _reserve(self, lane: Lane, op_id: str, estimate: Cost, lease_ttl_s: float) -> Reply:
+    async def _reserve(
+        self, lane: Lane, op_id: str, estimate: Cost, lease_ttl_s: float, kept: float
+    ) -> Reply:
         strict = "1" if self._under_way else ""
-        call = self._call(
-            self._scripts.acquire, lane, op_id, *_lease(lease_ttl_s), *_amounts(estimate), strict
-        )
+        own = (*_lease(lease_ttl_s), *_amounts(estimate), strict, int(kept * 1000))
+        call = self._call(self._scripts.acquire, lane, op_id, *own)
         try:
             return await self._trips.ask(call)
         except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from shared.auth import store as tenant_store
 from shared.clock import now_ms
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Listener
+from shared.failpoints import failpoint
 from shared.jobs import dispatch_store, lane_paces
 from shared.jobs.bell import BELL, heard
 from shared.jobs.dispatch_store import Candidate
@@ -111,6 +112,7 @@ class Dispatcher:
         jobs = [job for some in picked.values() for job in some]
         if jobs:
             await self._resources.enqueuer.publish(self._messages(jobs))
+            failpoint("after_publish")
             for lane, some in picked.items():
                 self._given.add(lane, some, at=monotonic())
         return len(jobs)
