@@ -106,6 +106,9 @@ class Batch(BaseModel):
     paused: bool
     open: bool
     complete_by: AwareDatetime
+    purged_at: AwareDatetime | None = Field(
+        description="Since when its requests and results are gone; counts and cost stay."
+    )
     webhook: BatchWebhook | None
     links: BatchLinks
 

@@ -54,6 +54,7 @@ def public_batch(batch: Row) -> dict[str, Any]:
         "paused": batch["paused"],
         "open": batch["open"],
         "complete_by": rfc3339(batch["complete_by"]),
+        "purged_at": rfc3339(batch["purged_at"]),
         "webhook": batch["webhook"],
         "links": {
             "self": f"/v1/batches/{batch_id}",

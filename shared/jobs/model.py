@@ -135,9 +135,12 @@ class Job(SQLModel, table=True):
         ),
         Index("job_scheduled", "not_before", **_where("state = 'scheduled'")),
         Index("job_deadline", "complete_by", **_where("state IN ('queued', 'scheduled')")),
+        # A tenant's list of what waits, and the sums over it.
         Index(
             "job_backlog",
             "tenant_id",
+            "created_at",
+            "id",
             "request_bytes",
             "tokens",
             **_where("state IN ('queued', 'scheduled')"),

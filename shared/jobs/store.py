@@ -207,12 +207,17 @@ def _narrow(query: Select[Any], filters: Filters) -> Select[Any]:
 
 def _with_status(status: str) -> Sequence[ColumnElement[bool]]:
     if status == "waiting":
-        return (in_state(JobState.QUEUED), col(Job.not_before).is_not(None))
+        return (*_with_state(JobState.QUEUED), col(Job.not_before).is_not(None))
     state = JobState(status)
     if state is JobState.QUEUED:
-        return (in_state(state), col(Job.not_before).is_(None))
-    # Twice, for SQLite only uses a partial index whose very words it finds.
-    return (in_state(state), *((in_state(*UNSUCCESSFUL),) if state in UNSUCCESSFUL else ()))
+        return (*_with_state(state), col(Job.not_before).is_(None))
+    return _with_state(state)
+
+
+def _with_state(state: JobState) -> Sequence[ColumnElement[bool]]:
+    # SQLite only uses a partial index whose very words it finds.
+    words = (in_state(*group) for group in (WAITING, UNSUCCESSFUL) if state in group)
+    return (in_state(state), *words)
 
 
 def _of_batch(batch_id: str) -> ColumnElement[bool]:

@@ -121,6 +121,7 @@ HOT: dict[str, tuple[Act, int]] = {
     "list of failed": (listed(status="failed"), 21),
     "list of expired": (listed(status="expired"), 21),
     "list of running": (listed(status="running"), 300),
+    "list of queued from the oldest": (listed(status="queued", ascending=True), WAITING),
     "list of waiting": (listed(status="waiting"), WAITING),
     "list of scheduled": (listed(status="scheduled"), WAITING),
     "list of a batch": (listed(batch_id="batch_07"), 1000),
