@@ -126,7 +126,7 @@ async def fail(
 
 
 async def advance(db: AsyncConnection, step: Step) -> bool:
-    """Move on through an input; False when somebody else did, or the batch is being stopped."""
+    """Move on through an input; False when somebody else did, or the batch has ended."""
     values = {
         "at_batch": step.batch_id,
         "at_number": step.number,
@@ -215,8 +215,10 @@ def _unread() -> Any:
     return col(BatchInput.stored).is_(False)
 
 
-_TAKING = select(literal(1)).where(
-    col(Batch.id) == bindparam("at_batch"), col(Batch.state).in_(TAKING)
+_STORING = select(literal(1)).where(
+    col(Batch.id) == bindparam("at_batch"),
+    # What was found right in a batch that is cancelled becomes lines that are.
+    col(Batch.state).in_((*TAKING, BatchState.CANCELLING)),
 )
 _ADVANCE = (
     update(BatchInput)
@@ -225,7 +227,7 @@ _ADVANCE = (
         col(BatchInput.number) == bindparam("at_number"),
         col(BatchInput.stored_lines) == bindparam("from_line"),
         _unread(),
-        _TAKING.exists(),
+        _STORING.exists(),
     )
     .values(
         stored_lines=bindparam("to_line"),

@@ -11,7 +11,6 @@ from shared.batches.model import Batch, BatchInput, BatchState
 from shared.database import Row, fetch, now_ms
 from shared.files.model import StoredFile
 from shared.jobs.model import WAITING, Job, in_state
-from shared.jobs.transitions import JobState
 
 BATCHES = Batch.__table__  # type: ignore[attr-defined]
 PAUSED = "paused"
@@ -24,9 +23,10 @@ ENDED_LINES = col(Batch.completed) + col(Batch.failed) + col(Batch.cancelled) + 
 async def alive(db: AsyncConnection) -> Sequence[Row]:
     """Return the batches that have not ended, oldest first, with what there is to do to them.
 
-    `ended` counts their lines that did. `unread`: not all lines are stored as jobs yet. `loose`:
-    it is paused, and some waiting lines are not marked so; `stuck`: the other way round.
-    `overdue`: its time is over. `now` is the database's clock, in milliseconds.
+    `ended` counts their lines that did. `unread`: not all lines are stored as jobs yet, and
+    `unchecked`: some were not even looked at. `loose`: it is paused, and some waiting lines are not
+    marked so; `stuck`: the other way round. `overdue`: its time is over. `now` is the database's
+    clock, in milliseconds.
     """
     return cast("Sequence[Row]", (await db.execute(_ALIVE)).mappings().all())
 
@@ -36,11 +36,12 @@ def _some_line(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(col(Job.id)).where(*mine).exists()
 
 
-_UNREAD = (
-    select(col(BatchInput.number))
-    .where(col(BatchInput.batch_id) == col(Batch.id), col(BatchInput.stored).is_(False))
-    .exists()
-)
+def _some_input(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    mine = (col(BatchInput.batch_id) == col(Batch.id), col(BatchInput.stored).is_(False))
+    return select(col(BatchInput.number)).where(*mine, *conditions).exists()
+
+
+_UNREAD = _some_input()
 _ALIVE = (
     select(
         col(Batch.id),
@@ -58,6 +59,7 @@ _ALIVE = (
         (col(Batch.complete_by) <= now_ms()).label("overdue"),
         now_ms().label("now"),
         _UNREAD.label("unread"),
+        _some_input(col(BatchInput.checked).is_(False)).label("unchecked"),
         and_(col(Batch.paused), _some_line(col(Job.held).is_(None))).label("loose"),
         and_(not_(col(Batch.paused)), _some_line(col(Job.held) == PAUSED)).label("stuck"),
     )
@@ -67,43 +69,35 @@ _ALIVE = (
 
 
 async def cut(db: AsyncConnection, batch_id: str) -> None:
-    """Take no more lines into a batch that is cancelled or overdue: it has those that are stored.
+    """Take no more lines into a batch that is cancelled or overdue.
 
-    Only where it is one of both; where lines were left out because time was over, its errors say so.
+    Those that were checked are in its total: they are still stored, and end as all others do. What
+    nobody has checked yet is left out, and if that is because time was over its errors say so.
     """
     # As expansion does it: first the input, then the batch, so neither waits for the other.
-    unread = (col(BatchInput.batch_id) == batch_id, col(BatchInput.stored).is_(False))
     late = and_(col(Batch.state) != BatchState.CANCELLING, col(Batch.complete_by) <= now_ms())
     over = or_(col(Batch.state) == BatchState.CANCELLING, late)
     its = (col(Batch.id) == batch_id, col(Batch.finished_at).is_(None), over)
-    over_too = select(col(Batch.id)).where(*its)
-    dropped = update(BatchInput).where(*unread, col(BatchInput.batch_id).in_(over_too))
-    left_out = (await db.execute(dropped.values(stored=True))).rowcount
+    unchecked = (
+        col(BatchInput.batch_id).in_(select(col(Batch.id)).where(*its)),
+        col(BatchInput.stored).is_(False),
+        col(BatchInput.checked).is_(False),
+    )
+    left_out = (await db.execute(update(BatchInput).where(*unchecked).values(stored=True))).rowcount
     closed = update(BATCHES).where(*its).values(open=False, retrying=False, paused=False)
     rows = await fetch(db, closed.returning(BATCHES))
-    if not rows:
-        return
-    values: dict[str, Any] = {"total": ENDED_LINES + await _unended(db, batch_id)}
-    if left_out and rows[0]["state"] != BatchState.CANCELLING:
-        values["errors"] = [*(rows[0]["errors"] or ()), dict(_LEFT_OUT)]
-    await db.execute(update(BATCHES).where(col(Batch.id) == batch_id).values(**values))
+    if rows and left_out and rows[0]["state"] != BatchState.CANCELLING:
+        errors = [*(rows[0]["errors"] or ()), dict(_LEFT_OUT)]
+        await db.execute(update(BATCHES).where(col(Batch.id) == batch_id).values(errors=errors))
 
 
 _LEFT_OUT = {
     "code": OVERDUE,
-    "message": "The time of the batch was over before all its lines were read:"
+    "message": "The time of the batch was over before all its lines were checked:"
     " those that were not are left out.",
     "line": None,
     "param": None,
 }
-
-
-async def _unended(db: AsyncConnection, batch_id: str) -> int:
-    # One statement: a line that goes from one state to the other is counted once.
-    mine = col(Job.batch_id) == batch_id
-    waiting = select(func.count()).where(mine, in_state(*WAITING)).scalar_subquery()
-    running = select(func.count()).where(mine, in_state(JobState.RUNNING)).scalar_subquery()
-    return int((await db.execute(select(waiting + running))).scalar_one())
 
 
 async def progress(db: AsyncConnection, batch_id: str, *, told_ended: int) -> Row | None:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 
 from shared.batches import input_store
+from shared.batches.model import BatchState
 from shared.batches.seen import Seen
 from shared.batches.store import TAKING
 from shared.database import Row
@@ -61,7 +62,7 @@ class Expansion:
         rest = [each for each in inputs if not each["stored"]]
         if batch is None or not rest:
             return None
-        if batch["state"] not in TAKING:
+        if not _is_read_on(batch, rest[0]):
             await self._leave()
             return None
         return Work(self._resources, batch, rest[0], _first_line(inputs, rest[0]))
@@ -124,6 +125,12 @@ class Expansion:
                 earlier = Work(self._resources, work.batch, each, each["first_line"])
                 async for _ in check(earlier, seen, Findings(kept=None)):
                     yield
+
+
+def _is_read_on(batch: Row, given: Row) -> bool:
+    # What was found right has an outcome, and be it that it was cancelled: no line is passed over.
+    is_cancelled = batch["state"] == BatchState.CANCELLING and given["checked"]
+    return is_cancelled or batch["state"] in TAKING
 
 
 def _first_line(inputs: list[Row], this: Row) -> int:

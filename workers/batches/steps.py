@@ -27,12 +27,12 @@ def next_step(batch: Row) -> Step | None:
     if batch["finalizing_at"] is not None:
         return None
     cancelling = batch["state"] == BatchState.CANCELLING
-    incomplete = batch["unread"] or batch["open"] or batch["retrying"]
-    if incomplete and (cancelling or batch["overdue"]):
+    grows = batch["unchecked"] or batch["open"] or batch["retrying"]
+    if grows and (cancelling or batch["overdue"]):
         return Step.CUT
     if batch["retrying"]:
         return Step.REOPEN
-    if batch["ended"] == batch["total"] and not incomplete:
+    if batch["ended"] == batch["total"] and not (grows or batch["unread"]):
         return Step.FINISH
     return Step.CANCEL if cancelling else _of_running(batch)
 

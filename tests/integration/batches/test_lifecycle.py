@@ -8,7 +8,9 @@ import pytest
 from shared.batches.model import BatchState
 from shared.clock import now_ms
 from shared.jobs.transitions import JobState
+from tests.integration.batches.piles import Piles, chat, jsonl
 from tests.integration.batches.yard import Yard
+from workers.batches import turns
 
 COUNTS = ("completed", "failed", "cancelled", "expired")
 
@@ -211,11 +213,12 @@ async def test_an_overdue_batch_expires_with_what_is_done_kept(yard: Yard) -> No
 
 
 @pytest.mark.parametrize("read", [0, 4])
-async def test_a_batch_whose_time_is_over_before_it_is_read_ends_too(yard: Yard, read: int) -> None:
+async def test_a_batch_whose_time_is_over_before_all_is_checked_ends_too(
+    yard: Yard, read: int
+) -> None:
     state = BatchState.IN_PROGRESS if read else BatchState.VALIDATING
-    batch_id = await yard.batch(0, state=state, total=10 if read else 0, complete_by=now_ms() - 1)
+    batch_id = await yard.batch(read, state=state, complete_by=now_ms() - 1)
     await yard.add_input(batch_id)
-    await yard.add_lines(batch_id, read, complete_by=now_ms() - 1)
 
     await yard.lead()
     await yard.desk.expire()
@@ -227,18 +230,40 @@ async def test_a_batch_whose_time_is_over_before_it_is_read_ends_too(yard: Yard,
     assert (row["output_file_id"], row["error_file_id"] is None) == (None, not read)
 
 
-async def test_a_batch_that_is_cancelled_before_it_is_read_ends_with_what_there_is(
+async def test_a_batch_that_is_cancelled_before_all_is_checked_ends_with_what_there_is(
     yard: Yard,
 ) -> None:
-    batch_id = await yard.batch(0, state=BatchState.VALIDATING)
+    batch_id = await yard.batch(4, open=True)
     await yard.add_input(batch_id)
-    await yard.add_lines(batch_id, 4)
 
     await yard.cancel(batch_id)
     await yard.lead()
 
     row = await yard.row(batch_id)
     assert (row["state"], row["total"], row["cancelled"]) == (BatchState.CANCELLED, 4, 4)
+    assert row["errors"] is None
+
+
+async def test_what_was_checked_expires_where_time_is_over_before_it_is_stored(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piles = Piles(yard)
+    batch_id = await piles.create(jsonl(chat(f"c{i}") for i in range(3000)))
+    leader = turns.Turns(yard.resources)
+    monkeypatch.setattr(turns, "monotonic", iter(range(10**9)).__next__)
+    monkeypatch.setattr(turns, "TURN_S", 2)
+    while not (stored := len(await yard.lines(batch_id))):
+        await leader.perform()
+
+    await yard.expire_all(batch_id)
+    await yard.lead()
+    await piles.expand()
+    await yard.desk.expire()
+    await yard.lead()
+
+    row = await yard.row(batch_id)
+    assert stored < 3000
+    assert (row["state"], row["total"], row["expired"]) == (BatchState.EXPIRED, 3000, 3000)
     assert row["errors"] is None
 
 
