@@ -37,7 +37,7 @@ from workers.scheduler.ways import Ways
 
 log = structlog.get_logger()
 
-GAP_S = 0.04
+GAP_S = 0.05
 """Between two passes at least; and a pass takes at most a third of the time."""
 AHEAD_S = 0.1
 """What ends within this time is replaced beforehand: it waits for its place in a worker."""
@@ -165,7 +165,9 @@ class Dispatcher:
         aged_before = now_ms() - round(self._settings.bulk_ages_s * 1000)
         queues: dict[str, list[Candidate]] = {}
         for tenant in next_ones:
-            found = await dispatch_store.first_due(db, lane, tenant, limit=look)
+            # Those that were given stand before the others until they are claimed.
+            limit = look + self._given.of_tenant(lane, tenant)
+            found = await dispatch_store.first_due(db, lane, tenant, limit=limit)
             fresh = [job for job in found if job not in self._given]
             queues[tenant] = in_order(fresh, aged_before=aged_before)
         urgent = {

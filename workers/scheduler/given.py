@@ -6,15 +6,18 @@ It is a hint: a new leader begins with an empty one, and what it gives twice is 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from shared.jobs.dispatch_store import Candidate
 
 Mark = tuple[int | None, int]
+Key = TypeVar("Key")
 
 
 @dataclass(slots=True)
 class _Gift:
     lane: str
+    tenant_id: str
     priority: int
     mark: Mark
     at: float
@@ -26,6 +29,7 @@ class Given:
 
     _gifts: dict[str, _Gift] = field(default_factory=dict)
     _by_lane: Counter[str] = field(default_factory=Counter)
+    _by_tenant: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         """Count the jobs."""
@@ -44,12 +48,17 @@ class Given:
         """Count those of a lane."""
         return self._by_lane[lane]
 
+    def of_tenant(self, lane: str, tenant_id: str) -> int:
+        """Count those of a tenant in a lane."""
+        return self._by_tenant[lane, tenant_id]
+
     def add(self, lane: str, jobs: Iterable[Candidate], *, at: float) -> None:
         """Note what is being given."""
         for job in jobs:
             self._drop(job.id)
-            self._gifts[job.id] = _Gift(lane, job.priority, job.mark, at)
+            self._gifts[job.id] = _Gift(lane, job.tenant_id, job.priority, job.mark, at)
             self._by_lane[lane] += 1
+            self._by_tenant[lane, job.tenant_id] += 1
 
     def keep_only(self, waiting: Mapping[str, Mark]) -> None:
         """Forget what was claimed, ended, or waits for something else by now."""
@@ -78,5 +87,13 @@ class Given:
 
     def _drop(self, job_id: str) -> None:
         gift = self._gifts.pop(job_id, None)
-        if gift is not None:
-            self._by_lane[gift.lane] -= 1
+        if gift is None:
+            return
+        _take_one(self._by_lane, gift.lane)
+        _take_one(self._by_tenant, (gift.lane, gift.tenant_id))
+
+
+def _take_one(counter: Counter[Key], key: Key) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
