@@ -91,7 +91,7 @@ async def test_after_a_failure_what_is_under_way_ends_and_nothing_begins() -> No
 
     retry = failed(Retry(1.0))
     with pytest.raises(CallFailed):
-        await all_of([failing(retry), noting(2, after=9), noting(3, after=0)], at_once=2)
+        await all_of([failing(retry, after=1), noting(2, after=9), noting(3, after=0)], at_once=2)
     assert asked == [2]
 
 
