@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
-from bench import bulk_parts, drains, in_flight, jobs, long_poll, rescue, returns, submit
+from bench import (
+    big_upload,
+    bulk_parts,
+    drains,
+    in_flight,
+    jobs,
+    long_poll,
+    rescue,
+    returns,
+    submit,
+)
 from bench.in_flight import Flight
 from bench.jobs import Contender
 from bench.report import Row, Section
@@ -155,6 +165,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "now": lambda upstream, _options: returns.measure_now(upstream),
     "stream": lambda upstream, _options: returns.measure_stream(upstream),
     "home": lambda upstream, _options: returns.measure_home(upstream),
+    "upload": lambda upstream, _options: big_upload.measure_transfers(upstream),
     "bulk_submit": lambda upstream, options: bulk_parts.measure_bulk_submit(
         upstream, options.lines
     ),
