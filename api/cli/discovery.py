@@ -14,17 +14,13 @@ from api.cli.errors import MISUSED, CommandError
 class Document:
     """A file to be read.
 
-    `name` is its path below the folder that was named, with slashes;
-    `identity` the path that tells it from all others.
+    `name` is its path below the folder that was named, with slashes; `identity` the whole path,
+    links followed, which tells it from all others.
     """
 
     name: str
     path: Path
-
-    @property
-    def identity(self) -> str:
-        """Return the whole path, links followed."""
-        return _text(self.path.resolve())
+    identity: str
 
     def named(self, taken: Mapping[str, str]) -> Self:
         """Return it under a name that is no other's; `taken` are the names, with whose they are."""
@@ -64,7 +60,7 @@ def discover(named: Sequence[Path], *, beside: Collection[Path] = ()) -> Found:
 
 def _below(root: Path, found: Found) -> Iterator[Document]:
     if root.is_file():
-        yield Document(_text(Path(root.name)), root)
+        yield Document(_text(Path(root.name)), root, _text(root.resolve()))
         return
     if not root.is_dir():
         raise CommandError(f"{root} is no file and no folder.", exit_code=MISUSED)
@@ -79,7 +75,7 @@ def _below(root: Path, found: Found) -> Iterator[Document]:
         for name in sorted(names):
             path = place / name
             if _is_wanted_file(path, root, found):
-                yield Document(_text(path.relative_to(root)), path)
+                yield Document(_text(path.relative_to(root)), path, _text(path.resolve()))
 
 
 def _is_wanted_folder(path: Path, root: Path, found: Found) -> bool:
