@@ -11,6 +11,7 @@ from shared.auth.permissions import Permission
 from shared.events.event import EventType
 
 _PAGE = ("after", "limit", "order")
+_FILTERS = ("of_endpoint", "of_job", "told_of_batch", "delivery_state", "event_type")
 
 
 class WebhookEndpoint(BaseModel):
@@ -252,14 +253,7 @@ DELIVERIES = (
         "List deliveries, newest first",
         {"200": Answer("A page.", WebhookDeliveryList)},
         _READ,
-        parameters=(
-            "of_endpoint",
-            "of_job",
-            "told_of_batch",
-            "delivery_state",
-            "event_type",
-            *_PAGE,
-        ),
+        parameters=(*_FILTERS, *_PAGE),
         errors=(400,),
     ),
     Operation(
