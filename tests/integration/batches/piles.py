@@ -98,7 +98,7 @@ class Piles:
 
     async def put_file(self, data: bytes = b"text", *, tenant_id: str = TENANT) -> str:
         """Store a file of a tenant; return its id."""
-        row = {
+        row: dict[str, Any] = {
             "id": new_id("file").replace("_", "-"),
             "tenant_id": tenant_id,
             "filename": "a.txt",

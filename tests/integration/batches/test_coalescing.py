@@ -12,7 +12,7 @@ from shared.jobs import timer_store
 from shared.jobs.model import Job, JobResult
 from shared.jobs.transitions import JobState
 from tests.integration.batches.piles import Piles, chat, jsonl
-from tests.integration.batches.yard import ANSWER, Yard
+from tests.integration.batches.yard import ANSWER, TENANT, Yard
 from workers.batches import coalescing
 from workers.batches.coalescing import Coalescing
 
@@ -24,10 +24,10 @@ def piles(yard: Yard) -> Piles:
     return Piles(yard)
 
 
-async def stored(piles: Piles, *texts: str, **changes: object) -> tuple[str, Sequence[Row]]:
+async def stored(piles: Piles, *texts: str, tenant_id: str = TENANT) -> tuple[str, Sequence[Row]]:
     """Store a coalescing batch with a line for each of these texts; return its id and its lines."""
     lines = [chat(f"c{number}", text) for number, text in enumerate(texts)]
-    batch_id = await piles.create(jsonl(lines), options=COALESCE, **changes)
+    batch_id = await piles.create(jsonl(lines), options=COALESCE, tenant_id=tenant_id)
     await piles.expand()
     return batch_id, await piles.yard.lines(batch_id)
 
@@ -38,7 +38,7 @@ async def coalesce(piles: Piles) -> None:
         await leader.perform()
 
 
-async def results(piles: Piles, ids: Sequence[str]) -> list[bytes]:
+async def results(piles: Piles, ids: Sequence[str]) -> list[bytes | None]:
     async with piles.resources.database.reading() as db:
         query = select(col(JobResult.body)).where(col(JobResult.job_id).in_(ids))
         return list((await db.execute(query)).scalars())
