@@ -14,7 +14,8 @@ from shared.jobs.changes import Change, change_of
 from shared.jobs.model import CHANGED, Job, JobResult, in_state
 from shared.jobs.transitions import FINAL, JobState
 
-_QUEUED, _COALESCED = literal_column("'queued'"), literal_column(f"'{COALESCED}'")
+_QUEUED: ColumnElement[str] = literal_column("'queued'")
+_COALESCED: ColumnElement[str] = literal_column(f"'{COALESCED}'")
 ENDED = sorted(FINAL)
 
 
