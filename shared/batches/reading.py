@@ -10,7 +10,7 @@ from shared.batches.lines import Line, LineError, too_long
 from shared.files.blobs import BlobStore
 from shared.settings import Settings
 
-AT_ONCE = 500
+AT_ONCE = 400
 BYTES_AT_ONCE = 1024 * 1024
 Check = Callable[[bytes, int], Line | LineError]
 
@@ -95,7 +95,7 @@ class LinesSource:
     async def read(
         self, check: Check, *, start: Place, first_line: int, skipped: Skipped
     ) -> AsyncIterator[Reading]:
-        """Yield the lines, 500 or a megabyte at a time."""
+        """Yield the lines, 400 or a megabyte at a time."""
         longest = self._settings.max_body_bytes
         cutter = LineCutter(longest=longest, number=start.lines, offset=start.bytes)
         waiting: list[RawLine] = []
