@@ -16,7 +16,7 @@ from shared.jobs import retention_store
 
 log = structlog.get_logger()
 
-LINES_AT_ONCE = 200
+LINES_AT_ONCE = 100
 PAUSE_S = 0.02
 AT_HAND_S = 1.0
 """What a caller waits for at most; the rest goes behind its back."""

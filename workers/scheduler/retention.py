@@ -23,7 +23,7 @@ EVERY_S = 10.0
 TURN_S = 5.0
 """A leader that is asked to stop does not wait for more than that."""
 SEARCH_EVERY_S = 6 * 3600.0
-JOBS_AT_ONCE = 200
+JOBS_AT_ONCE = 100
 BATCHES_AT_ONCE = 100
 PAUSE_S = 0.02
 

@@ -1,13 +1,16 @@
 """Jobs past their time: gone with all that belongs to them, counted once, and nothing else touched."""
 
 import asyncio
+import os
+import time
 
 import pytest
 
 from shared.jobs import retention_store
 from shared.jobs.transitions import JobState
+from tests.integration.cli.processes import until
 from tests.integration.retention.conftest import DAY_MS, Archive
-from workers.scheduler import retention
+from workers.scheduler import leader, retention
 
 
 async def test_what_is_past_goes_whole_and_the_rest_stays_whole(archive: Archive) -> None:
@@ -91,6 +94,24 @@ async def test_two_leaders_count_a_job_once(archive: Archive) -> None:
 
     assert await archive.ids() == set()
     assert sum(row["completed"] for row in await archive.rows("purged")) == 20
+
+
+async def test_the_leader_of_the_schedulers_does_it(archive: Archive) -> None:
+    await archive.add_job(days_ago=31)
+    await archive.add_batch(2, days_ago=31)
+    orphan = archive.resources.settings.data_dir / "blobs" / "files" / "ab" / "lost"
+    await archive.blobs.put("files/ab/lost", b"x")
+    os.utime(orphan, (time.time() - 90_000,) * 2)
+    stopping = asyncio.Event()
+    leading = asyncio.create_task(leader.run(archive.resources.settings, stopping))
+
+    await until(lambda: not orphan.exists())
+    async with asyncio.timeout(30):
+        while await archive.ids():  # noqa: ASYNC110  the leader tells nobody
+            await asyncio.sleep(0.05)
+
+    stopping.set()
+    await leading
 
 
 async def test_one_that_was_opened_again_stays(archive: Archive) -> None:

@@ -11,6 +11,7 @@ from shared import tables
 from shared.files import orphan_store
 from shared.files.orphans import OrphanSearch
 from tests.integration.retention.conftest import Archive
+from workers.scheduler import retention
 
 HOUR_S = 3600
 
@@ -73,6 +74,24 @@ async def test_it_goes_on_where_its_time_ran_out(
         turns += 1
 
     assert (turns, found.removed, await archive.keys()) == (5, 7, set())
+
+
+async def test_what_a_crash_behind_the_commit_left_is_found(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(point: str) -> None:
+        raise SystemError(point)
+
+    job_id = await archive.add_job(days_ago=31)
+    monkeypatch.setattr(retention, "failpoint", die)
+    with pytest.raises(SystemError, match="after_pruning"):
+        await archive.prune()
+    assert (await archive.ids(), await archive.keys()) == (set(), {f"results/{job_id}/1-1.json"})
+    age(archive, f"results/{job_id}/1-1.json", 25)
+
+    assert await search(archive) == 1
+
+    assert await archive.keys() == set()
 
 
 async def test_half_written_files_of_dead_writers_go(archive: Archive, tmp_path: Path) -> None:
