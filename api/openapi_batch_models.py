@@ -145,7 +145,7 @@ class BatchDryRun(BaseModel):
     estimated_tokens: EstimatedTokens | None = Field(description="null for documents.")
     estimated_cost_usd: EstimatedCost | None = Field(description="null where no price is known.")
     eta_s: float | None = Field(
-        description="At the pace of the last minute; null if there is none."
+        description="Seconds from now; null while nothing says how fast its models go."
     )
 
 

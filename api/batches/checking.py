@@ -12,7 +12,7 @@ from shared.batches.lines import Line, LineChecker, LineError
 from shared.batches.options import OnInvalid
 from shared.errors import BadRequest
 
-TURN_S = 0.01
+TURN_S = 0.005
 MOST_ERRORS = 100
 """So many lines are named when they cannot be done; the rest are only counted."""
 
