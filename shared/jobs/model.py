@@ -165,12 +165,6 @@ class Job(SQLModel, table=True):
             **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         ),
         Index("job_following", "follows", **_where("state = 'queued' AND held = 'coalesced'")),
-        # For the pace of all; by its words it is not taken for what follows.
-        Index(
-            "job_finished",
-            "finished_at",
-            **_where("state IN ('completed', 'failed', 'cancelled', 'expired')"),
-        ),
         # What retention reads: lines of batches go with their batch.
         Index(
             "job_past",

@@ -1,5 +1,7 @@
 """Create the tables of batches, and what jobs need to be their lines."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -10,6 +12,10 @@ branch_labels = None
 depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 def upgrade() -> None:
@@ -69,31 +75,23 @@ def _create_batches() -> None:
         batch_op.create_index(
             "batch_alive",
             ["created_at"],
-            unique=False,
-            sqlite_where=sa.text("finished_at IS NULL"),
-            postgresql_where=sa.text("finished_at IS NULL"),
+            **_where("finished_at IS NULL"),
         )
-        batch_op.create_index("batch_by_tenant", ["tenant_id", "created_at", "id"], unique=False)
+        batch_op.create_index("batch_by_tenant", ["tenant_id", "created_at", "id"])
         batch_op.create_index(
             "batch_held",
             ["id"],
-            unique=False,
-            sqlite_where=sa.text("held"),
-            postgresql_where=sa.text("held"),
+            **_where("held"),
         )
         batch_op.create_index(
             "batch_past",
             ["finished_at"],
-            unique=False,
-            sqlite_where=sa.text("finished_at IS NOT NULL AND purged_at IS NULL"),
-            postgresql_where=sa.text("finished_at IS NOT NULL AND purged_at IS NULL"),
+            **_where("finished_at IS NOT NULL AND purged_at IS NULL"),
         )
         batch_op.create_index(
             "batch_purging",
             ["id"],
-            unique=False,
-            sqlite_where=sa.text("purging"),
-            postgresql_where=sa.text("purging"),
+            **_where("purging"),
         )
 
     op.create_table(
@@ -123,13 +121,11 @@ def _create_batches() -> None:
         sa.PrimaryKeyConstraint("batch_id", "number"),
     )
     with op.batch_alter_table("batch_input", schema=None) as batch_op:
-        batch_op.create_index("batch_input_blob", ["blob"], unique=False)
+        batch_op.create_index("batch_input_blob", ["blob"])
         batch_op.create_index(
             "batch_input_unread",
             ["blob"],
-            unique=False,
-            sqlite_where=sa.text("NOT stored"),
-            postgresql_where=sa.text("NOT stored"),
+            **_where("NOT stored"),
         )
 
 
@@ -171,9 +167,7 @@ def _change_jobs() -> None:
         batch_op.create_index(
             "job_backlog",
             ["tenant_id", "created_at", "id", "request_bytes", "tokens"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'scheduled')"),
-            postgresql_where=sa.text("state IN ('queued', 'scheduled')"),
+            **_where("state IN ('queued', 'scheduled')"),
         )
         batch_op.drop_index(
             batch_op.f("job_due"), sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NULL")
@@ -192,17 +186,13 @@ def _change_jobs() -> None:
                 "model",
                 "batch_id",
             ],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
-            postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
+            **_where("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
         )
         batch_op.drop_index(batch_op.f("job_running"), sqlite_where=sa.text("state = 'running'"))
         batch_op.create_index(
             "job_running",
             ["lease_expires_at", "lane"],
-            unique=False,
-            sqlite_where=sa.text("state = 'running'"),
-            postgresql_where=sa.text("state = 'running'"),
+            **_where("state = 'running'"),
         )
         batch_op.drop_index(
             batch_op.f("job_woken"),
@@ -211,78 +201,51 @@ def _change_jobs() -> None:
         batch_op.create_index(
             "job_woken",
             ["priority", "wakeup_at", "lane", "tenant_id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
-            postgresql_where=sa.text("state = 'queued' AND wakeup_at IS NOT NULL"),
+            **_where("state = 'queued' AND wakeup_at IS NOT NULL"),
         )
         batch_op.create_index(
             "job_failed",
             ["tenant_id", "state", "created_at", "id"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('failed', 'cancelled', 'expired')"),
-            postgresql_where=sa.text("state IN ('failed', 'cancelled', 'expired')"),
+            **_where("state IN ('failed', 'cancelled', 'expired')"),
         )
         batch_op.drop_index("job_finished", sqlite_where=sa.text("finished_at IS NOT NULL"))
         batch_op.create_index(
-            "job_finished",
-            ["finished_at"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('completed', 'failed', 'cancelled', 'expired')"),
-            postgresql_where=sa.text("state IN ('completed', 'failed', 'cancelled', 'expired')"),
-        )
-        batch_op.create_index(
             "job_following",
             ["follows"],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued' AND held = 'coalesced'"),
-            postgresql_where=sa.text("state = 'queued' AND held = 'coalesced'"),
+            **_where("state = 'queued' AND held = 'coalesced'"),
         )
         batch_op.create_index(
             "job_line_ended",
             ["batch_id", "outcome_number"],
-            unique=False,
-            sqlite_where=sa.text("outcome_number IS NOT NULL"),
-            postgresql_where=sa.text("outcome_number IS NOT NULL"),
+            **_where("outcome_number IS NOT NULL"),
         )
         batch_op.create_index(
             "job_line_waiting",
             ["batch_id", "held", "id"],
-            unique=False,
-            sqlite_where=sa.text("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
-            postgresql_where=sa.text("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
+            **_where("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
         )
         batch_op.create_index(
             "job_past",
             ["tenant_id", "finished_at", "id"],
-            unique=False,
-            sqlite_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
-            postgresql_where=sa.text("finished_at IS NOT NULL AND batch_id IS NULL"),
+            **_where("finished_at IS NOT NULL AND batch_id IS NULL"),
         )
         batch_op.create_index(
             "job_twin",
             ["tenant_id", "twin_key"],
-            unique=False,
-            sqlite_where=sa.text(
-                "twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"
-            ),
-            postgresql_where=sa.text(
-                "twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"
-            ),
+            **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         )
 
     op.create_index(
         "job_request_blob",
         "job_request",
         ["blob"],
-        sqlite_where=sa.text("blob IS NOT NULL"),
-        postgresql_where=sa.text("blob IS NOT NULL"),
+        **_where("blob IS NOT NULL"),
     )
     op.create_index(
         "job_result_blob",
         "job_result",
         ["blob"],
-        sqlite_where=sa.text("blob IS NOT NULL"),
-        postgresql_where=sa.text("blob IS NOT NULL"),
+        **_where("blob IS NOT NULL"),
     )
     op.create_index("ix_idempotency_key_job_id", "idempotency_key", ["job_id"])
 
@@ -297,21 +260,17 @@ def _change_jobs() -> None:
 def _change_the_others() -> None:
     with op.batch_alter_table("file", schema=None) as batch_op:
         batch_op.add_column(sa.Column("lines", sa.Integer(), nullable=True))
-        batch_op.create_index("file_blob", ["blob"], unique=False)
+        batch_op.create_index("file_blob", ["blob"])
         batch_op.drop_index("file_doomed")
         batch_op.create_index(
             "file_expiring",
             ["expires_at"],
-            unique=False,
-            sqlite_where=sa.text("expires_at IS NOT NULL"),
-            postgresql_where=sa.text("expires_at IS NOT NULL"),
+            **_where("expires_at IS NOT NULL"),
         )
         batch_op.create_index(
             "file_deleted",
             ["deleted_at"],
-            unique=False,
-            sqlite_where=sa.text("deleted_at IS NOT NULL"),
-            postgresql_where=sa.text("deleted_at IS NOT NULL"),
+            **_where("deleted_at IS NOT NULL"),
         )
 
     with op.batch_alter_table("tenant", schema=None) as batch_op:
@@ -324,9 +283,7 @@ def _change_the_others() -> None:
         batch_op.create_index(
             "webhook_delivery_by_batch",
             ["batch_id"],
-            unique=False,
-            sqlite_where=sa.text("batch_id IS NOT NULL"),
-            postgresql_where=sa.text("batch_id IS NOT NULL"),
+            **_where("batch_id IS NOT NULL"),
         )
 
     with op.batch_alter_table("worker_life", schema=None) as batch_op:
