@@ -64,7 +64,9 @@ def lifespan(
             waiting = Waiting(resources.redis)
             keyring = Keyring(database, resources.secret_key)
             canceller = Canceller(resources, metrics)
-            reader, pace = JobReader(database), Pace(database)
+            reader, pace = JobReader(database), Pace(
+                database, resources.redis, resources.catalog
+            )
             deltas = LogReader(resources.redis)
             followers = Followers(
                 database,

@@ -226,26 +226,6 @@ def _of_batch(batch_id: str) -> ColumnElement[bool]:
     return or_(*(and_(col(Job.batch_id) == batch_id, its) for its in each))
 
 
-async def position(db: AsyncConnection, job: Row) -> int:
-    """Count the jobs that stand before this one: a higher rank, or the same and older."""
-    ahead = or_(
-        col(Job.priority) < job["priority"],
-        and_(
-            col(Job.priority) == job["priority"],
-            tuple_(col(Job.created_at), col(Job.id))
-            < tuple_(literal(job["created_at"]), literal(job["id"])),
-        ),
-    )
-    query = select(func.count()).select_from(Job).where(in_state(JobState.QUEUED), ahead)
-    return int((await db.execute(query)).scalar_one())
-
-
-async def finished_within(db: AsyncConnection, *, window_ms: int) -> int:
-    """Count the jobs of all tenants that ended in the last `window_ms`: the drain rate."""
-    since = (in_state(*ENDED), col(Job.finished_at) > now_ms() - window_ms)
-    return int((await db.execute(select(func.count()).select_from(Job).where(*since))).scalar_one())
-
-
 async def backlog(db: AsyncConnection) -> dict[str, tuple[int, int, int]]:
     """Return (jobs, bytes, tokens) that wait, by tenant."""
     # As floats: two absurd numbers of tokens must not be more than a sum can hold.

@@ -16,6 +16,7 @@ from shared.jobs import (
     change_store,
     claim_store,
     dispatch_store,
+    place_store,
     pulse_store,
     retention_store,
     store,
@@ -32,6 +33,7 @@ CROWD = Crowd()
 QUEUED, RUNNING = CROWD.ids(state="queued"), CROWD.ids(state="running")
 ENDED = CROWD.ids(state="completed", batch_id=None)
 LINES = CROWD.ids(batch_id="batch_old")
+QUEUE, PLACE = ("lane_a", "ten_big"), (1, now_ms(), "job_z")
 WAITING = 2000
 """What waits and runs may be read whole by what looks after all of it; what has ended may not."""
 
@@ -109,11 +111,14 @@ HOT: dict[str, tuple[Act, int]] = {
     # what all of the queue is counted for
     "backlog": (store.backlog, WAITING),
     "depths": (pulse_store.depths, WAITING),
-    "drain rate": (lambda db: store.finished_within(db, window_ms=250_000), 2000),
-    "position": (
-        lambda db: store.position(db, {"priority": 1, "created_at": now_ms(), "id": "job_z"}),
+    "survey of queues": (place_store.marks, WAITING),
+    "head of a queue": (lambda db: place_store.head(db, QUEUE), 1),
+    "stand before": (lambda db: place_store.due_before(db, QUEUE, PLACE, behind=None), WAITING),
+    "stand between": (
+        lambda db: place_store.due_before(db, QUEUE, PLACE, behind=(0, 1, "job_a")),
         WAITING,
     ),
+    "woken before": (lambda db: place_store.woken_before(db, QUEUE, PLACE), WAITING),
     # lists
     "list": (listed(), 21),
     "list from the oldest": (listed(ascending=True), 21),

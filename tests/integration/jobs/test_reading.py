@@ -4,12 +4,10 @@ from shared import migrate
 from shared.clock import now_ms
 from shared.database import Database
 from shared.jobs import store
-from shared.jobs.pace import Pace
 from shared.jobs.reader import JobReader
 from shared.jobs.store import Filters
 from shared.jobs.transitions import JobState
 from tests.integration.jobs.conftest import AddJob
-from tests.integration.jobs.test_claims import claim, finish, row
 
 
 async def listed(database: Database, filters: Filters, **rest: object) -> list[str]:
@@ -46,30 +44,6 @@ async def test_pages_go_on_behind_a_place_in_both_directions(
     assert ids[:2][::-1] == await listed(
         database, Filters(), limit=2, after=(7, ids[2]), ascending=False
     )
-
-
-async def test_the_place_counts_who_stands_before(database: Database, add_job: AddJob) -> None:
-    await add_job(created_at=1)
-    mine = await add_job(created_at=2)
-    await add_job(created_at=3)
-    await add_job(created_at=4, priority=0)
-    await add_job(created_at=0, priority=2)
-
-    place = await Pace(database).place(await row(database, mine))
-
-    assert (place.position, place.eta_s) == (3, None)
-
-
-async def test_the_eta_comes_from_the_drain_rate(database: Database, add_job: AddJob) -> None:
-    for _ in range(6):
-        (job,) = await claim(database, [await add_job()])
-        await finish(database, job)
-    mine = await add_job()
-
-    place = await Pace(database).place(await row(database, mine))
-
-    assert await Pace(database).jobs_per_s() == 0.1
-    assert (place.position, place.eta_s) == (1, 10.0)
 
 
 async def test_the_reader_keeps_tenants_apart(database: Database, add_job: AddJob) -> None:
