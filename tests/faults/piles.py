@@ -1,7 +1,6 @@
 """A pile of work handed over as one batch, and somebody who reads its results while it runs."""
 
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -154,15 +153,3 @@ def texts(client: Client, number: int, prefix: str = "pile") -> Iterator[tuple[s
     salt = uuid4().hex[:8]
     for each in range(number):
         yield f"{prefix}-{each}", f"{prefix}-{salt}-{each}."
-
-
-def patiently(ask: Any, *, within_s: float = 30) -> Any:
-    """Do something that an API in the middle of a restart may refuse, until it does not."""
-    deadline = time.monotonic() + within_s
-    while True:
-        try:
-            return ask()
-        except (OSError, HTTPException):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)

@@ -14,6 +14,7 @@ def row(**changes: Any) -> dict[str, Any]:
         "tenant_id": "ten_1",
         "version": 4,
         "webhook": None,
+        "batch_id": None,
         "crashes": 0,
         "cancel_requested": False,
         "on_unknown": "retry",
