@@ -112,7 +112,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         deltas = DeltaWriter(DeltaLog(shared.redis, ttl_s=settings.deltas_kept_s))
         deltas.start()
         losses = redis.Losses()
-        connection = redis.connect(settings.redis_url, losses=losses)
+        connection = redis.connect(settings.redis_url, losses=losses, patience_s=None)
         slots = Slots()
         limiter = Limiter(
             connection,

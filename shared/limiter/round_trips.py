@@ -116,7 +116,8 @@ class RoundTrips:
     async def flush(self) -> int:
         """Try now to send what is owed; return how many calls still wait."""
         self._quiet_until = None
-        if self._waiting:
+        if self._waiting or (self._pump is not None and not self._pump.done()):
+            # What is under way now is owed as well until it has arrived.
             await asyncio.wait((self._started(),))
         return self.owed
 
