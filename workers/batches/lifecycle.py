@@ -26,7 +26,7 @@ from workers.batches.steps import Step, next_step
 
 log = structlog.get_logger()
 
-LINES_AT_ONCE = 500
+LINES_AT_ONCE = 300
 REOPENED_AT_ONCE = 250
 STOPPED_AT_ONCE = 2000
 TURN_S = 2.0
