@@ -27,6 +27,8 @@ from workers.scheduler.rescue import verdict
 log = structlog.get_logger()
 
 AT_ONCE = 2000
+EXPIRED_AT_ONCE = 300
+BREATH_S = 0.002
 MOST_TARGETS = 10_000
 DRY_MESSAGES = 4
 NOTHING = Cost(0, 0, 0)
@@ -123,11 +125,16 @@ class Desk:
         )
 
     async def expire(self) -> None:
-        """End what waited past its deadline."""
-        async with self._resources.database.transaction() as db:
-            expired = await timer_store.expire(db, limit=AT_ONCE)
-            await self._resources.announcer.announce(db, expired)
-        self._metrics.expired(len(expired))
+        """End what waited past its deadline, until nothing is left that did."""
+        ended = EXPIRED_AT_ONCE
+        # Some at a time: others write too.
+        while ended == EXPIRED_AT_ONCE:
+            async with self._resources.database.transaction() as db:
+                expired = await timer_store.expire(db, limit=EXPIRED_AT_ONCE)
+                await self._resources.announcer.announce(db, expired)
+            ended = len(expired)
+            self._metrics.expired(ended)
+            await asyncio.sleep(BREATH_S)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys, files and deliveries past their time."""

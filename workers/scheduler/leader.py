@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -16,6 +16,10 @@ from shared.processes import store
 from shared.resources import Resources, open_resources
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
+from workers.batches.coalescing import Coalescing
+from workers.batches.compose import Composer
+from workers.batches.lifecycle import Lifecycle
+from workers.batches.turns import Turns
 from workers.scheduler import duties, retention
 from workers.scheduler.dispatcher import Dispatcher
 
@@ -29,17 +33,20 @@ TERMS = 3
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """Something the leader does every `every_s` seconds; one that fails hinders no other."""
+    """Something the leader does every `every_s` seconds; one that fails hinders no other.
+
+    It may answer True: there is more of it to be done at once.
+    """
 
     name: str
     every_s: float
-    perform: Callable[[], Awaitable[None]]
+    perform: Callable[[], Awaitable[bool | None]]
 
 
 async def run(settings: Settings, stopping: asyncio.Event) -> None:
     """Stand by or lead until `stopping` is set."""
     me = f"scheduler-{uuid.uuid4().hex}"
-    async with open_resources(settings) as resources:
+    async with open_resources(settings) as resources, aclosing(Composer(resources)) as composer:
         metrics = SchedulerMetrics()
         desk = duties.Desk(resources, Limiter(resources.redis), metrics)
         dispatcher = Dispatcher(resources, metrics)
@@ -47,6 +54,8 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
         work = [
             Duty("dispatch", 0, dispatcher.turn),
             *_duties(desk, settings),
+            *_batches(Lifecycle(resources, metrics), composer, settings),
+            *_expansion(resources, settings),
             *_retention(retention.Retention(resources)),
         ]
         while not stopping.is_set():
@@ -99,14 +108,15 @@ async def _hold(resources: Resources, me: str, term_s: float) -> bool | None:
 
 async def _repeat(duty: Duty, stepping_down: asyncio.Event) -> None:
     while not stepping_down.is_set():
+        more: bool | None = False
         try:
-            await duty.perform()
+            more = await duty.perform()
         except (*UNAVAILABLE, redis.RedisError) as error:
             log.warning("scheduler.duty_failed", duty=duty.name, error=str(error))
         except Exception:
             # One duty's bug must not stop the others, the lease rescue above all.
             log.exception("scheduler.duty_crashed", duty=duty.name)
-        await _pause(stepping_down, duty.every_s)
+        await _pause(stepping_down, 0 if more else duty.every_s)
 
 
 async def _pause(event: asyncio.Event, seconds: float) -> None:
@@ -124,6 +134,20 @@ def _duties(desk: duties.Desk, settings: Settings) -> list[Duty]:
         Duty("webhooks", settings.tick_s * WEBHOOK_TICKS, desk.wake_deliverers),
         Duty("deadlines", settings.sweep_s, desk.expire),
         Duty("tidy", settings.lease_s, desk.tidy),
+    ]
+
+
+def _batches(lifecycle: Lifecycle, composer: Composer, settings: Settings) -> list[Duty]:
+    return [
+        Duty("batches", settings.tick_s, lifecycle.perform),
+        Duty("batch_files", settings.tick_s, composer.perform),
+    ]
+
+
+def _expansion(resources: Resources, settings: Settings) -> list[Duty]:
+    return [
+        Duty("expansion", settings.tick_s, Turns(resources).perform),
+        Duty("coalescing", settings.tick_s, Coalescing(resources).perform),
     ]
 
 
