@@ -219,7 +219,9 @@ class Runner:
 
     def _left(self, end: ClaimEnd, *, kept: bool) -> None:
         self._resources.metrics.job_left(end, kept=kept)
-        note = log.info if end.state in FINAL else log.debug
+        # The lines of a batch are counted by it: fifty thousand of them are no news.
+        loud = end.state in FINAL and end.job.batch_id is None
+        note = log.info if loud else log.debug
         note("job.left", state=end.state, reason=end.reason, calls=len(end.attempts), kept=kept)
 
     async def _repeat(self, every_s: float, act: Callable[[], Awaitable[None]]) -> None:
