@@ -14,7 +14,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     or_,
     select,
     tuple_,
@@ -25,7 +24,6 @@ from sqlmodel import col
 
 from shared.database import Row, cut_page, fetch, insert_on_conflict, now_ms
 from shared.jobs.model import (
-    ENDED,
     UNSUCCESSFUL,
     WAITING,
     Attempt,
