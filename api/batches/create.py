@@ -91,7 +91,7 @@ async def _from_form(
     pile = sources.pile_of_upload(received)
     options = drafting.read_options(asked, resources, documents=pile.kind is InputKind.ZIP)
     if asked.dry_run:
-        return await dry_run.of_pile(request, pile, options)
+        return await dry_run.of_pile(request, pile, options, tenant_id)
     claim = drafting.read_claim(request, asked, identity=received.sha256)
     if claim and (first := await creation.earlier(resources.database, tenant_id, claim)):
         return first

@@ -24,6 +24,7 @@ from shared.errors import BadRequest
 from shared.inference.usage import Usage
 from shared.jobs.draft import Endpoint
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS
+from shared.jobs.pace import Need, Pace
 from shared.jobs.view import usd
 from shared.ledger.prices import price_of
 from shared.limiter.estimate import estimate
@@ -75,12 +76,13 @@ async def of_request(
         raise BadRequest(detail, param="dry_run")
     if name == "requests":
         lines = _given(asked.requests or ())
-        return await _answer(request, await _look_through(lines, resources, options), options)
+        outlook = await _look_through(lines, resources, options)
+        return await _answer(request, outlook, options, tenant_id)
     pile = await sources.gather(asked, name, options, resources, tenant_id)
-    return await of_pile(request, pile, options)
+    return await of_pile(request, pile, options, tenant_id)
 
 
-async def of_pile(request: Request, pile: Pile, options: BatchOptions) -> Response:
+async def of_pile(request: Request, pile: Pile, options: BatchOptions, tenant_id: str) -> Response:
     """Answer what the batch of a file or of documents would be."""
     resources: Resources = request.state.resources
     if pile.kind is InputKind.FILES:
@@ -90,7 +92,7 @@ async def of_pile(request: Request, pile: Pile, options: BatchOptions) -> Respon
     else:
         lines = _cut(pile, resources)
         outlook = await _look_through(lines, resources, options)
-    return await _answer(request, outlook, options)
+    return await _answer(request, outlook, options, tenant_id)
 
 
 async def _given(lines: Sequence[Any]) -> AsyncIterator[RawLine]:
@@ -163,11 +165,13 @@ def _blob(pile: Pile) -> str:
     return pile.received.blob if pile.received is not None else ""
 
 
-async def _answer(request: Request, outlook: _Outlook, options: BatchOptions) -> Response:
+async def _answer(
+    request: Request, outlook: _Outlook, options: BatchOptions, tenant_id: str
+) -> Response:
     found = outlook.findings
     valid = found.total - found.invalid
     skips = options.on_invalid is OnInvalid.SKIP
-    per_s = await request.state.pace.jobs_per_s()
+    pace: Pace = request.state.pace
     shares = outlook.models.values()
     tokens, cost = None, None
     if outlook.guessed:
@@ -185,9 +189,16 @@ async def _answer(request: Request, outlook: _Outlook, options: BatchOptions) ->
         "models": {name: share.lines for name, share in outlook.models.items()},
         "estimated_tokens": tokens,
         "estimated_cost_usd": cost,
-        "eta_s": round(valid / per_s, 1) if per_s else None,
+        "eta_s": await pace.eta_of(tenant_id, _needs(outlook)) if valid else None,
     }
     return Response(orjson.dumps(body), media_type="application/json")
+
+
+def _needs(outlook: _Outlook) -> dict[str, Need]:
+    return {
+        model: Need(share.lines, share.input_tokens + share.output_tokens)
+        for model, share in outlook.models.items()
+    }
 
 
 def _cost(models: dict[str, _Share], catalog: Catalog) -> dict[str, str | None] | None:

@@ -23,10 +23,10 @@ base_url = "http://127.0.0.1:9/v1"
 keys = ["a key"]
 
 [[deployments]]
-name = "tiny"
+name = "paced"
 provider = "sandbox"
 model = "echo"
-tpm = 100
+rpm = 240
 """
 
 

@@ -8,9 +8,7 @@ import pytest
 
 from api.batches import checking
 from shared.batches.model import Batch
-from shared.jobs.pace import Pace
 from tests.api.batches.clerk import TASK, Clerk, jsonl, line, packed
-from tests.api.whole_app import WholeApp
 
 PRICED = {"model": "priced", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 100}
 
@@ -124,12 +122,12 @@ async def test_what_is_no_archive(clerk: Clerk) -> None:
     assert [each["code"] for each in answer["errors"]] == ["invalid_archive"]
 
 
-async def test_the_time_follows_the_pace(clerk: Clerk, app: WholeApp) -> None:
-    pace: Pace = app.state["pace"]
-    pace._per_s, pace._fresh_until = 4.0, asyncio.get_running_loop().time() + 60
+async def test_the_time_follows_the_limits(clerk: Clerk) -> None:
+    paced = {**PRICED, "model": "paced"}
 
-    answer = await tried(clerk, requests=[line(str(number)) for number in range(10)])
+    answer = await tried(clerk, requests=[line(str(number), body=paced) for number in range(10)])
 
+    # Four of them a second are allowed.
     assert answer["eta_s"] == 2.5
 
 
