@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from bench import prompts, service
-from bench.processes import resident_mb
+from bench.processes import cpu_seconds, resident_mb, tree
 from bench.service import MODEL, Service
 from bench.upstreams import Upstream
 from shared.batches.model import BatchInput
@@ -63,6 +63,7 @@ def on_postgres(upstream: Upstream, lines: int) -> Stored:
         with service.running(
             upstream.port, concurrency=64, parts=PARTS, settings=settings
         ) as running:
+            running.others["postgres"] = lambda: sum(map(cpu_seconds, tree(server.pid)))
             return asyncio.run(_measure(running, lines))
     finally:
         server.remove()
