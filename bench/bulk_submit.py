@@ -159,7 +159,7 @@ def _id(answer: httpx.Response) -> str:
 
 
 async def _stored(running: Service, database: Database, batch_id: str, lines: int) -> None:
-    deadline = time.monotonic() + MOST_S
+    jobs, deadline = 0, time.monotonic() + MOST_S
     query = select(col(BatchInput.stored), col(BatchInput.stored_jobs))
     query = query.where(col(BatchInput.batch_id) == batch_id)
     while time.monotonic() < deadline:
