@@ -121,9 +121,19 @@ class Limiter:
         `actual` None means that nobody knows what the call used: the estimate stays spent. While
         Redis is down it is kept in memory and sent when Redis is back.
         """
+        await self.settle_soon(reservation, actual, outcome=outcome)
+
+    def settle_soon(
+        self, reservation: Reservation, actual: Cost | None, *, outcome: Outcome
+    ) -> asyncio.Future[Reply]:
+        """Like `settle`, but return at once: what comes back is done when it has happened.
+
+        Whoever asks for a slot from now on is answered by who knows of this one.
+        """
         how = "unknown" if actual is None else "exact"
-        await self._trips.owe(self._settlement(reservation, how, actual or NOTHING, outcome))
+        done = self._trips.owe_soon(self._settlement(reservation, how, actual or NOTHING, outcome))
         self._freed(reservation.lane.key)
+        return done
 
     async def release(self, reservation: Reservation) -> None:
         """Give everything back: the call never happened, and the same id may be tried again."""

@@ -110,8 +110,12 @@ class RoundTrips:
 
     async def owe(self, call: Call) -> None:
         """Send, and wait until it has happened or is kept for later."""
+        await self.owe_soon(call)
+
+    def owe_soon(self, call: Call) -> asyncio.Future[Reply]:
+        """Send, before whatever is asked from now on; the future is done as `owe` is."""
         self._owe_soon(call)
-        await call.done
+        return call.done
 
     async def flush(self) -> int:
         """Try now to send what is owed; return how many calls still wait."""

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
+from typing import Any
 
 from shared.jobs.claims import AttemptEnd, ClaimedJob
 from shared.limiter.limiter import Reservation
@@ -35,7 +36,7 @@ class Hold:
     lane: str | None = None
     reservations: dict[int, Reservation] = field(default_factory=dict)
     deltas: JobDeltas | None = None
-    settling: list[asyncio.Task[None]] = field(default_factory=list)
+    settling: list[asyncio.Future[Any]] = field(default_factory=list)
     calls: list[AttemptEnd] = field(default_factory=list)
     numbered: int = 0
 

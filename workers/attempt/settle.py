@@ -67,18 +67,13 @@ def answered(
             total_ms=_elapsed_ms(began),
         )
     )
-    told = _tell_limiter(response, admission, resources)
-    hold.settling.append(asyncio.create_task(told, name="settle"))
-
-
-async def _tell_limiter(
-    response: InferenceResponse, admission: Admission, resources: WorkerResources
-) -> None:
+    limiter = resources.limiter
     actual = _actual(response.usage)
-    await resources.limiter.settle(admission.reservation, actual, outcome=Outcome.OK)
+    hold.settling.append(limiter.settle_soon(admission.reservation, actual, outcome=Outcome.OK))
     if response.feedback is not None:
         # What the provider says of its limits lowers ours.
-        await resources.limiter.observe(lane_of(admission.target), response.feedback)
+        lowered = limiter.observe(lane_of(target), response.feedback)
+        hold.settling.append(asyncio.create_task(lowered, name="observe"))
 
 
 async def failed(
