@@ -1,16 +1,21 @@
 """The filters of `GET /v1/jobs`: status, endpoint, batch, one tag of the metadata, a span of time."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from starlette.requests import Request
 
+from shared.batches import store as batch_store
 from shared.clock import from_datetime
+from shared.database import Database
 from shared.errors import BadRequest
 from shared.jobs.draft import Endpoint
 from shared.jobs.store import Filters
 from shared.jobs.transitions import JobState
 
+CLOCKS_APART_MS = 3_600_000
+"""The machine that made a job may go by another clock than the one that made its batch."""
 STATUSES = (*JobState, "waiting")
 KNOWN = {
     "status",
@@ -46,6 +51,22 @@ def read_filters(request: Request) -> Filters:
         tag=_tag(request),
         created_after=_moment(request, "created_after"),
         created_before=_moment(request, "created_before"),
+    )
+
+
+async def of_batch(database: Database, tenant_id: str, filters: Filters) -> Filters:
+    """Narrow a search for the lines of a batch to the time in which they were made."""
+    async with database.looking() as db:
+        batch = await batch_store.get(db, tenant_id, str(filters.batch_id))
+    if batch is None:
+        return filters
+    # Or a page of a few old lines would be looked for among a million newer jobs.
+    begin, end = batch["created_at"] - CLOCKS_APART_MS, batch["finished_at"]
+    until = filters.created_before
+    if end is not None:
+        until = min(end + CLOCKS_APART_MS, end + CLOCKS_APART_MS if until is None else until)
+    return replace(
+        filters, created_after=max(begin, filters.created_after or begin), created_before=until
     )
 
 

@@ -13,7 +13,7 @@ from api.auth import principal
 from api.body import read_model
 from api.cancelling import cancel_job
 from api.drafts import Direct, draft_job
-from api.job_filters import read_filters
+from api.job_filters import of_batch, read_filters
 from api.job_replies import (
     ACCEPTED,
     OK,
@@ -148,6 +148,8 @@ async def index(request: Request) -> Response:
     who = await principal(request, Permission.JOBS_READ)
     resources: Resources = request.state.resources
     filters = read_filters(request)
+    if filters.batch_id is not None:
+        filters = await of_batch(resources.database, who.tenant_id, filters)
 
     async def find(job_id: str) -> tuple[int, str] | None:
         full: FullJob | None = await request.state.reader.get(who.tenant_id, job_id)

@@ -213,6 +213,18 @@ async def test_bad_requests_may_be_skipped(clerk: Clerk) -> None:
     assert await clerk.lines_of(made["id"]) == [given]
 
 
+async def test_many_requests_in_one_body(clerk: Clerk) -> None:
+    given = [line(str(number), "x" * 100) for number in range(4000)]
+
+    made = await clerk.create(requests=given)
+    broken = await clerk.client.post(
+        "/v1/batches", content=b'{"requests": [' + b'"longer",' * 100_000
+    )
+
+    assert await clerk.lines_of(made["id"]) == [given]
+    assert (broken.status_code, broken.json()["code"]) == (400, "invalid_json")
+
+
 async def test_an_endpoint_holds_for_every_request(clerk: Clerk) -> None:
     embed = line("two", url="/v1/embeddings", body={"model": "sandbox/embed", "input": "x"})
 

@@ -11,6 +11,7 @@ from openai import AsyncOpenAI
 from sqlalchemy import select
 from sqlmodel import col
 
+from shared.clock import now_ms
 from shared.jobs.model import Job
 from tests.api.batches.clerk import Clerk, jsonl, line
 from tests.api.whole_app import ADMIN_KEY, WholeApp
@@ -157,4 +158,8 @@ async def test_the_lines_are_jobs(app: WholeApp, clerk: Clerk) -> None:
     for reply in refused:
         assert (reply.status_code, reply.json()["code"]) == (409, "line_of_batch")
         assert f"/v1/batches/{batch_id}" in reply.json()["detail"]
+    await clerk.change(batch_id, finished_at=now_ms())
+    again = (await clerk.client.get("/v1/jobs", params={"batch_id": batch_id})).json()["data"]
+    none = (await clerk.client.get("/v1/jobs", params={"batch_id": "batch_none"})).json()["data"]
+    assert ([each["id"] for each in again], none) == ([each["id"] for each in listed], [])
     assert batch["counts"]["cancelled"] == batch["request_counts"]["failed"] == 1
