@@ -107,8 +107,9 @@ class Job(SQLModel, table=True):
             "id",
             **_where("state IN ('failed', 'cancelled', 'expired')"),
         ),
-        Index("job_running", "lease_expires_at", "lane", **_where("state = 'running'")),
-        Index("job_queued", "priority", "created_at", "id", **_where("state = 'queued'")),
+        Index("job_running", "lease_expires_at", "lane", "state", **_where("state = 'running'")),
+        # Not in the order of the queue: no plan may walk all of it for one tenant's first job.
+        Index("job_queued", "model", **_where("state = 'queued'")),
         # All that the dispatcher reads of a job: it never looks at the rows themselves.
         Index(
             "job_due",
@@ -122,6 +123,10 @@ class Job(SQLModel, table=True):
             "crashes",
             "model",
             "batch_id",
+            # Always the same; without them SQLite would look at the rows to be sure of it.
+            "state",
+            "wakeup_at",
+            "held",
             **_where("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
         ),
         Index(
@@ -156,6 +161,14 @@ class Job(SQLModel, table=True):
             "batch_id",
             "outcome_number",
             **_where("outcome_number IS NOT NULL"),
+        ),
+        # Empty, unless a worker of an older version ends lines: it counts none.
+        Index(
+            "job_uncounted",
+            "id",
+            **_where(
+                "batch_id IS NOT NULL AND outcome_number IS NULL AND finished_at IS NOT NULL"
+            ),
         ),
         Index(
             "job_twin",

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 
 import redis
@@ -19,6 +20,7 @@ from shared.telemetry.metrics import SchedulerMetrics
 from workers.batches.coalescing import Coalescing
 from workers.batches.compose import Composer
 from workers.batches.lifecycle import Lifecycle
+from workers.batches.recount import recount
 from workers.batches.turns import Turns
 from workers.scheduler import duties, retention
 from workers.scheduler.dispatcher import Dispatcher
@@ -148,6 +150,7 @@ def _expansion(resources: Resources, settings: Settings) -> list[Duty]:
     return [
         Duty("expansion", settings.tick_s, Turns(resources).perform),
         Duty("coalescing", settings.tick_s, Coalescing(resources).perform),
+        Duty("recount", settings.sweep_s, partial(recount, resources)),
     ]
 
 

@@ -185,13 +185,24 @@ def _change_jobs() -> None:
                 "crashes",
                 "model",
                 "batch_id",
+                "state",
+                "wakeup_at",
+                "held",
             ],
             **_where("state = 'queued' AND wakeup_at IS NULL AND held IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("job_queued"), sqlite_where=sa.text("state = 'queued'"))
+        batch_op.create_index(
+            "job_queued",
+            ["model"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
         )
         batch_op.drop_index(batch_op.f("job_running"), sqlite_where=sa.text("state = 'running'"))
         batch_op.create_index(
             "job_running",
-            ["lease_expires_at", "lane"],
+            ["lease_expires_at", "lane", "state"],
             **_where("state = 'running'"),
         )
         batch_op.drop_index(
@@ -223,6 +234,11 @@ def _change_jobs() -> None:
             "job_line_waiting",
             ["batch_id", "held", "id"],
             **_where("batch_id IS NOT NULL AND state IN ('queued', 'scheduled')"),
+        )
+        batch_op.create_index(
+            "job_uncounted",
+            ["id"],
+            **_where("batch_id IS NOT NULL AND outcome_number IS NULL AND finished_at IS NOT NULL"),
         )
         batch_op.create_index(
             "job_past",
