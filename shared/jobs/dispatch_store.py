@@ -15,7 +15,6 @@ from sqlalchemy import (
     column,
     func,
     literal_column,
-    null,
     or_,
     select,
     table,
@@ -163,7 +162,6 @@ async def without_lane(db: AsyncConnection, *, limit: int) -> Mapping[str, str]:
 
 
 async def set_lane(db: AsyncConnection, ids: Sequence[str], lane: str) -> None:
-    """Give jobs that have none their lane."""
+    """Give waiting jobs that have none, or one that is no more, their lane."""
     for some in chunks(ids, IDS_PER_STATEMENT):
-        mine = update(Job).where(col(Job.id).in_(some), col(Job.lane).is_(null()))
-        await db.execute(mine.values(lane=lane))
+        await db.execute(update(Job).where(col(Job.id).in_(some), *_DUE).values(lane=lane))

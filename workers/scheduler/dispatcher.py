@@ -32,7 +32,7 @@ from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler.given import Given
 from workers.scheduler.paces import Paces
 from workers.scheduler.pools import Pool, Pools
-from workers.scheduler.shares import INTERACTIVE, Shares, in_order
+from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
 from workers.scheduler.ways import Ways
 
 log = structlog.get_logger()
@@ -46,7 +46,9 @@ TELL_S = 1.0
 ALIVE_MS = 15_000
 CREW_S, WEIGHTS_S = 0.5, 5.0
 MOST_TENANTS = 64
-"""So many tenants of a lane are looked at in one pass; the others are next."""
+"""So many tenants of a lane have their turn in one pass; the others are next."""
+MOST_LOOKS = 256
+"""And so many are asked for jobs that are due, to find those: what some have waits for its time."""
 LEAST_LOOK = 16
 MOST_LOOK = 2048
 DRY_MESSAGES = 4
@@ -72,6 +74,7 @@ class Dispatcher:
         self._weights_until = 0.0
         self._told_at = 0.0
         self._turns = 0
+        self._strays: dict[str, str] = {}
         self._rung = asyncio.Event()
         self._rest_until = 0.0
         self._listener = Listener(
@@ -105,10 +108,10 @@ class Dispatcher:
         # Short look-ups by index all: a thread for each would cost more than they do.
         async with self._resources.database.looking() as db:
             lanes = await dispatch_store.waiting_tenants(db)
-            unplaced = await dispatch_store.without_lane(db, limit=ADOPTED_AT_ONCE)
+            self._strays = dict(await dispatch_store.without_lane(db, limit=ADOPTED_AT_ONCE))
             picked = await self._pick(db, lanes) if lanes or len(self._given) else {}
-        if unplaced:
-            await self._adopt(unplaced)
+        if self._strays:
+            await self._adopt(self._strays)
         jobs = [job for some in picked.values() for job in some]
         if jobs:
             await self._resources.enqueuer.publish(self._messages(jobs))
@@ -159,17 +162,9 @@ class Dispatcher:
         if most <= 0:
             return []
         shares = self._shares.setdefault(lane, Shares())
-        next_ones = shares.order(tenants)[: min(most, MOST_TENANTS)]
-        look = min(MOST_LOOK, max(LEAST_LOOK, ceil(2 * most / len(next_ones))))
-        look += self._given.of_lane(lane)
-        aged_before = now_ms() - round(self._settings.bulk_ages_s * 1000)
-        queues: dict[str, list[Candidate]] = {}
-        for tenant in next_ones:
-            # Those that were given stand before the others until they are claimed.
-            limit = look + self._given.of_tenant(lane, tenant)
-            found = await dispatch_store.first_due(db, lane, tenant, limit=limit)
-            fresh = [job for job in found if job not in self._given]
-            queues[tenant] = in_order(fresh, aged_before=aged_before)
+        queues = await self._queues(db, lane, shares.order(tenants), most=most)
+        if not ways:
+            queues = {tenant: self._without_strays(jobs) for tenant, jobs in queues.items()}
         urgent = {
             tenant: [job for job in jobs if job.priority == INTERACTIVE]
             for tenant, jobs in queues.items()
@@ -184,6 +179,30 @@ class Dispatcher:
             rest = most - len(dealt)
             dealt += shares.deal(others, self._weights, take=take, most=rest)
         return dealt
+
+    async def _queues(
+        self, db: AsyncConnection, lane: str, tenants: Sequence[str], *, most: int
+    ) -> dict[str, list[Candidate]]:
+        """Return what is due of the first tenants that have any, who is next first."""
+        wanted = min(most, MOST_TENANTS, len(tenants))
+        look = min(MOST_LOOK, max(LEAST_LOOK, ceil(2 * most / wanted))) + self._given.of_lane(lane)
+        aged_before = now_ms() - round(self._settings.bulk_ages_s * 1000)
+        queues: dict[str, list[Candidate]] = {}
+        for tenant in some_of(tenants, self._turns, most=MOST_LOOKS):
+            if len(queues) == wanted:
+                break
+            # Those that were given stand before the others until they are claimed.
+            limit = look + self._given.of_tenant(lane, tenant)
+            found = await dispatch_store.first_due(db, lane, tenant, limit=limit)
+            if fresh := [job for job in found if job not in self._given]:
+                queues[tenant] = in_order(fresh, aged_before=aged_before)
+        return queues
+
+    def _without_strays(self, jobs: Sequence[Candidate]) -> list[Candidate]:
+        """Leave out jobs whose model is served elsewhere by now: they are to move to its lane."""
+        strays = {job.id: job.model for job in jobs if self._ways.of_model(job.model)}
+        self._strays |= strays
+        return [job for job in jobs if job.id not in strays]
 
     def _take(self, pools: Pools, job: Candidate) -> bool:
         keys = self._ways.of_model(job.model)

@@ -110,3 +110,12 @@ def in_order(jobs: Iterable[Job], *, aged_before: int) -> list[Job]:
         for some in (standard, aged):
             first += [some.popleft()] if some else []
     return first + [job for job in low if job.created_at > aged_before]
+
+
+def some_of(tenants: Sequence[str], turn: int, *, most: int) -> Sequence[str]:
+    """Choose whom to ask for jobs where that cannot be all: half who is next, half in turns."""
+    if len(tenants) <= most:
+        return tenants
+    first, rest = list(tenants[: most // 2]), list(tenants[most // 2 :])
+    at = turn * (most // 2) % len(rest)
+    return first + (rest[at:] + rest[:at])[: most - len(first)]
