@@ -17,15 +17,17 @@ from tests.servers import DURABLE, PostgresServer
 
 WARM_UP = 300
 WIDE = 2048
-RESERVE_SHARE = 0.9
-"""What a worker leaves to lines, by its default settings."""
+SHARE = 0.9
+"""What lanes and workers leave to lines, by the default settings: the rest is for interactive work."""
+AHEAD = 1.25
+"""So much more than it calls at a time a worker may hold: what waits for a place, and what is being kept."""
 POLL_S = 0.05
 MOST_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """So many lines, a call's time, how many calls are admitted at a time, and who makes them."""
+    """So many lines, a call's time, how many calls of lines are admitted at a time, and who makes them."""
 
     lines: int
     delay_ms: int = 0
@@ -92,10 +94,11 @@ def on_postgres(upstream: Upstream, size: Size) -> Drained:
 
 @contextlib.contextmanager
 def _running(upstream: Upstream, size: Size, *, database: str = "") -> Iterator[Service]:
-    settings = {"PENSTOCK_MAX_IN_FLIGHT": str(round(size.at_once / RESERVE_SHARE))}
+    admitted = round(size.at_once / SHARE)
+    settings = {"PENSTOCK_MAX_IN_FLIGHT": str(round(admitted * AHEAD))}
     if database:
         settings["PENSTOCK_DATABASE_URL"] = database
-    with service.running(upstream.port, concurrency=size.at_once, settings=settings) as running:
+    with service.running(upstream.port, concurrency=admitted, settings=settings) as running:
         for number in range(2, size.workers + 1):
             running.start(f"worker {number}", "worker")
         yield running

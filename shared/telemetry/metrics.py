@@ -1,7 +1,7 @@
 """What the processes count for Prometheus. Labels have few values: never a tenant, a job or free text."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Counter, Histogram
 
@@ -15,6 +15,9 @@ TOKEN_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5
 CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 600)
 HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+Metric = TypeVar("Metric", bound=Counter | Histogram)
 
 
 class Claimed(Protocol):
@@ -87,12 +90,26 @@ def _ended_counter() -> Counter:
     return _counter("penstock_jobs_ended", "Jobs that reached a final state", "state", "reason")
 
 
+class _Children(Generic[Metric]):
+    """A metric's children by their labels: to look one up in the metric takes as long as to count."""
+
+    def __init__(self, metric: Metric) -> None:
+        self._metric = metric
+        self._known: dict[tuple[str, ...], Metric] = {}
+
+    def of(self, *labels: str) -> Metric:
+        child = self._known.get(labels)
+        if child is None:
+            child = self._known[labels] = self._metric.labels(*labels)
+        return child
+
+
 class WorkerMetrics:
     """What a worker counts."""
 
     def __init__(self) -> None:
-        self._claims = _counter(
-            "penstock_claims", "Jobs that a worker asked for in its claims", "outcome"
+        self._claims = _Children(
+            _counter("penstock_claims", "Jobs that a worker asked for in its claims", "outcome")
         )
         self._slices = _histogram(
             "penstock_claim_jobs", "Jobs that one claim won", buckets=GROUP_BUCKETS
@@ -100,11 +117,13 @@ class WorkerMetrics:
         self._groups = _histogram(
             "penstock_journal_entries", "Entries that one transaction wrote", buckets=GROUP_BUCKETS
         )
-        self._waits = _histogram(
-            "penstock_queue_wait_seconds",
-            "Time from a job's submit or scheduled time to its first claim",
-            "priority",
-            buckets=WAIT_BUCKETS_S,
+        self._waits = _Children(
+            _histogram(
+                "penstock_queue_wait_seconds",
+                "Time from a job's submit or scheduled time to its first claim",
+                "priority",
+                buckets=WAIT_BUCKETS_S,
+            )
         )
         self._denials = _counter(
             "penstock_limiter_denials",
@@ -112,19 +131,23 @@ class WorkerMetrics:
             "deployment",
             "bucket",
         )
-        self._attempts = _counter(
-            "penstock_attempts", "Calls to providers, by outcome", "deployment", "status"
+        self._attempts = _Children(
+            _counter("penstock_attempts", "Calls to providers, by outcome", "deployment", "status")
         )
-        self._calls = _histogram(
-            "penstock_call_seconds", "Duration of calls", "deployment", buckets=CALL_BUCKETS_S
+        self._calls = _Children(
+            _histogram(
+                "penstock_call_seconds", "Duration of calls", "deployment", buckets=CALL_BUCKETS_S
+            )
         )
-        self._first_tokens = _histogram(
-            "penstock_first_token_seconds",
-            "Time to the first token of streams",
-            "deployment",
-            buckets=TOKEN_BUCKETS_S,
+        self._first_tokens = _Children(
+            _histogram(
+                "penstock_first_token_seconds",
+                "Time to the first token of streams",
+                "deployment",
+                buckets=TOKEN_BUCKETS_S,
+            )
         )
-        self._ended = _ended_counter()
+        self._ended = _Children(_ended_counter())
         self._requeued = _counter(
             "penstock_jobs_requeued", "Jobs that went back to the queue to wait", "reason"
         )
@@ -135,14 +158,14 @@ class WorkerMetrics:
     def claimed(self, jobs: Sequence[Claimed], *, asked: int) -> None:
         """Count a claim that asked for `asked` jobs and won these."""
         self._slices.observe(len(jobs))
-        self._claims.labels("won").inc(len(jobs))
+        self._claims.of("won").inc(len(jobs))
         if missed := asked - len(jobs):
-            self._claims.labels("missed").inc(missed)
+            self._claims.of("missed").inc(missed)
         now = now_ms()
         for job in jobs:
             if job.claim_number == 1:
                 begin = max(job.created_at, job.scheduled_at or 0)
-                wait = self._waits.labels(PRIORITIES[job.priority])
+                wait = self._waits.of(PRIORITIES[job.priority])
                 wait.observe(max(0, now - begin) / 1000)
 
     def denied(self, deployment: Named, bucket: str) -> None:
@@ -153,11 +176,11 @@ class WorkerMetrics:
         """Count calls that ended, however they ended."""
         name = deployment_label(deployment)
         for attempt in attempts:
-            self._attempts.labels(name, attempt.status).inc()
+            self._attempts.of(name, attempt.status).inc()
             if attempt.total_ms is not None:
-                self._calls.labels(name).observe(attempt.total_ms / 1000)
+                self._calls.of(name).observe(attempt.total_ms / 1000)
             if attempt.first_token_ms is not None:
-                self._first_tokens.labels(name).observe(attempt.first_token_ms / 1000)
+                self._first_tokens.of(name).observe(attempt.first_token_ms / 1000)
 
     def written(self, entries: int) -> None:
         """Count a transaction of the journal."""
@@ -170,7 +193,7 @@ class WorkerMetrics:
         elif end.state == QUEUED:
             self._requeued.labels(end.reason or "").inc()
         else:
-            self._ended.labels(end.state, end.reason or "").inc()
+            self._ended.of(end.state, end.reason or "").inc()
 
 
 class SchedulerMetrics:
