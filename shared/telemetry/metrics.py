@@ -1,6 +1,6 @@
 """What the processes count for Prometheus. Labels have few values: never a tenant, a job or free text."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Counter, Histogram
@@ -17,7 +17,7 @@ HTTP_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-Metric = TypeVar("Metric", bound=Counter | Histogram)
+Metric = TypeVar("Metric")
 
 
 class Claimed(Protocol):
@@ -93,14 +93,14 @@ def _ended_counter() -> Counter:
 class _Children(Generic[Metric]):
     """A metric's children by their labels: to look one up in the metric takes as long as to count."""
 
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
+    def __init__(self, make: Callable[..., Metric]) -> None:
+        self._make = make
         self._known: dict[tuple[str, ...], Metric] = {}
 
     def of(self, *labels: str) -> Metric:
         child = self._known.get(labels)
         if child is None:
-            child = self._known[labels] = self._metric.labels(*labels)
+            child = self._known[labels] = self._make(*labels)
         return child
 
 
@@ -109,7 +109,9 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self._claims = _Children(
-            _counter("penstock_claims", "Jobs that a worker asked for in its claims", "outcome")
+            _counter(
+                "penstock_claims", "Jobs that a worker asked for in its claims", "outcome"
+            ).labels
         )
         self._slices = _histogram(
             "penstock_claim_jobs", "Jobs that one claim won", buckets=GROUP_BUCKETS
@@ -123,7 +125,7 @@ class WorkerMetrics:
                 "Time from a job's submit or scheduled time to its first claim",
                 "priority",
                 buckets=WAIT_BUCKETS_S,
-            )
+            ).labels
         )
         self._denials = _counter(
             "penstock_limiter_denials",
@@ -132,12 +134,14 @@ class WorkerMetrics:
             "bucket",
         )
         self._attempts = _Children(
-            _counter("penstock_attempts", "Calls to providers, by outcome", "deployment", "status")
+            _counter(
+                "penstock_attempts", "Calls to providers, by outcome", "deployment", "status"
+            ).labels
         )
         self._calls = _Children(
             _histogram(
                 "penstock_call_seconds", "Duration of calls", "deployment", buckets=CALL_BUCKETS_S
-            )
+            ).labels
         )
         self._first_tokens = _Children(
             _histogram(
@@ -145,9 +149,9 @@ class WorkerMetrics:
                 "Time to the first token of streams",
                 "deployment",
                 buckets=TOKEN_BUCKETS_S,
-            )
+            ).labels
         )
-        self._ended = _Children(_ended_counter())
+        self._ended = _Children(_ended_counter().labels)
         self._requeued = _counter(
             "penstock_jobs_requeued", "Jobs that went back to the queue to wait", "reason"
         )
