@@ -98,7 +98,7 @@ HOT: dict[str, tuple[Act, int]] = {
     "scheduled": (lambda db: timer_store.queue_scheduled(db, limit=2000), 300),
     "forgotten": (
         lambda db: timer_store.take_forgotten(db, priority=1, silent_ms=5000, limit=100),
-        1000,
+        WAITING,
     ),
     "abandoned": (lambda db: timer_store.abandoned(db, limit=100), 200),
     "expired": (lambda db: timer_store.expire(db, limit=100), 400),
