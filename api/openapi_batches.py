@@ -53,7 +53,7 @@ OPENAI = (
         _ONE,
         Permission.JOBS_READ,
         parameters=("batch_id",),
-        errors=(404, 410),
+        errors=(404,),
     ),
     Operation(
         "cancelBatch",
@@ -63,7 +63,7 @@ OPENAI = (
         _ONE,
         Permission.JOBS_WRITE,
         parameters=("batch_id",),
-        errors=(404, 409, 410),
+        errors=(404, 409),
     ),
 )
 BATCHES = (
@@ -76,7 +76,7 @@ BATCHES = (
         {"200": Answer("It is gone.", Deleted)},
         Permission.JOBS_WRITE,
         parameters=("batch_id",),
-        errors=(404, 409, 410),
+        errors=(404, 409),
     ),
     Operation(
         "getBatchResults",
@@ -103,7 +103,7 @@ BATCHES = (
         },
         Permission.JOBS_READ,
         parameters=("batch_id", "Last-Event-ID", "last_event_id", "token"),
-        errors=(404, 410, 429),
+        errors=(404, 429),
     ),
     Operation(
         "createBatchEventToken",
@@ -113,7 +113,7 @@ BATCHES = (
         {"200": Answer("The token.", EventToken)},
         Permission.JOBS_READ,
         parameters=("batch_id",),
-        errors=(404, 410),
+        errors=(404,),
     ),
     Operation(
         "addBatchRequests",
@@ -125,7 +125,7 @@ BATCHES = (
         {JSON: BatchAppend},
         {"requests": [{**_LINE, "custom_id": "two"}]},
         parameters=("batch_id", "Idempotency-Key"),
-        errors=(400, 404, 409, 410, 413, 422, 429),
+        errors=(400, 404, 409, 413, 422, 429),
     ),
     Operation(
         "closeBatch",
@@ -135,7 +135,7 @@ BATCHES = (
         _ONE,
         Permission.JOBS_WRITE,
         parameters=("batch_id",),
-        errors=(404, 410),
+        errors=(404,),
     ),
     Operation(
         "pauseBatch",
@@ -145,7 +145,7 @@ BATCHES = (
         _ONE,
         Permission.JOBS_WRITE,
         parameters=("batch_id",),
-        errors=(404, 409, 410),
+        errors=(404, 409),
     ),
     Operation(
         "resumeBatch",
@@ -155,7 +155,7 @@ BATCHES = (
         _ONE,
         Permission.JOBS_WRITE,
         parameters=("batch_id",),
-        errors=(404, 409, 410),
+        errors=(404, 409),
     ),
     Operation(
         "retryBatch",
@@ -167,6 +167,6 @@ BATCHES = (
         {JSON: BatchRetry},
         {"completion_window": "2h"},
         parameters=("batch_id",),
-        errors=(400, 404, 409, 410, 413),
+        errors=(400, 404, 409, 413),
     ),
 )

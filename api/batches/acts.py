@@ -146,15 +146,11 @@ def _not_retryable(batch: Row) -> Conflict:
 
 
 async def delete(request: Request) -> Response:
-    """Remove the requests, results and output files of an ended batch; its counts stay in the books."""
+    """Remove the requests, results and output files of an ended batch; counts and cost can be read on."""
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
     batch = await load_batch(request, who.tenant_id)
-    gone = await purge.purge(resources.database, resources.blobs, batch)
-    if gone:
-        async with resources.database.transaction() as db:
-            gone = await store.forget(db, who.tenant_id, batch["id"])
-    if not gone:
+    if not await purge.purge(resources.database, resources.blobs, batch):
         raise _conflict(
             await load_batch(request, who.tenant_id),
             "not_finished",

@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from shared.batches import store
 from shared.database import Row
-from shared.errors import Gone, NotFound
+from shared.errors import NotFound
 
 
 async def load_batch(request: Request, tenant_id: str, batch_id: str | None = None) -> Row:
@@ -13,7 +13,6 @@ async def load_batch(request: Request, tenant_id: str, batch_id: str | None = No
 
     Raises:
         NotFound: the tenant has no such batch, whoever else may have it.
-        Gone: it was deleted.
     """
     wanted = request.path_params["batch_id"] if batch_id is None else batch_id
     async with request.state.resources.database.looking() as db:
@@ -21,8 +20,5 @@ async def load_batch(request: Request, tenant_id: str, batch_id: str | None = No
     if batch is None:
         detail = f"There is no batch `{wanted[:64]}`."
         raise NotFound(detail, code="batch_not_found", param="batch_id")
-    if batch["deleted_at"] is not None:
-        detail = f"The batch `{wanted}` was deleted."
-        raise Gone(detail, param="batch_id")
     structlog.contextvars.bind_contextvars(batch_id=wanted)
     return batch

@@ -9,7 +9,7 @@ from api.waiting import Watch
 from shared.batches import event_store, store
 from shared.batches.view import public_batch
 from shared.database import Database, Row
-from shared.errors import Gone, NotFound
+from shared.errors import NotFound
 from shared.events.event import FINAL_BATCH_EVENTS
 
 _FINAL = frozenset(each.value for each in FINAL_BATCH_EVENTS)
@@ -70,8 +70,6 @@ class BatchStory:
             batch = await store.get(db, *self._ids)
             if batch is None:
                 raise NotFound(f"There is no batch `{self.job_id}`.")
-            if batch["deleted_at"] is not None:
-                raise Gone(f"The batch `{self.job_id}` was deleted.")
             if number is not None:
                 rows = await event_store.events_of(db, self.job_id, after=number)
             else:

@@ -46,9 +46,7 @@ async def page(
     limit: int,
 ) -> Sequence[Row]:
     """Return batches of the tenant in order of (created_at, id), beginning behind `after`."""
-    query = select(BATCHES).where(
-        col(Batch.tenant_id) == tenant_id, col(Batch.deleted_at).is_(None)
-    )
+    query = select(BATCHES).where(col(Batch.tenant_id) == tenant_id)
     if status is not None:
         query = query.where(col(Batch.state) == status)
     columns = (col(Batch.created_at), col(Batch.id))
@@ -169,14 +167,6 @@ async def append(
     return batch
 
 
-async def forget(db: AsyncConnection, tenant_id: str, batch_id: str) -> bool:
-    """Take an ended batch out of sight; False when it has not ended or there is none."""
-    gone = await _change(
-        db, tenant_id, batch_id, col(Batch.finished_at).is_not(None), deleted_at=now_ms()
-    )
-    return gone is not None
-
-
 async def _change(
     db: AsyncConnection,
     tenant_id: str,
@@ -184,10 +174,6 @@ async def _change(
     *where: ColumnElement[bool] | Mapped[bool],
     **values: Any,
 ) -> Row | None:
-    mine = (
-        col(Batch.id) == batch_id,
-        col(Batch.tenant_id) == tenant_id,
-        col(Batch.deleted_at).is_(None),
-    )
+    mine = (col(Batch.id) == batch_id, col(Batch.tenant_id) == tenant_id)
     changed = update(BATCHES).where(*mine, *where).values(**values).returning(BATCHES)
     return cast("Row | None", (await db.execute(changed)).mappings().one_or_none())

@@ -262,10 +262,17 @@ async def test_an_ended_batch_is_deleted(clerk: Clerk, state: str) -> None:
     reply = await clerk.client.delete(f"/v1/batches/{batch_id}")
 
     assert reply.json() == {"id": batch_id, "object": "batch", "deleted": True}
-    for path in ("", "/results", "/events"):
-        assert (await clerk.client.get(f"/v1/batches/{batch_id}{path}")).status_code == 410
-    assert (await clerk.client.delete(f"/v1/batches/{batch_id}")).status_code == 410
-    assert (await clerk.client.get("/v1/batches")).json()["data"] == []
+    results = await clerk.client.get(f"/v1/batches/{batch_id}/results")
+    assert (results.status_code, results.json()["code"]) == (410, "batch_purged")
+    left = (await clerk.client.get(f"/v1/batches/{batch_id}")).json()
+    assert (left["status"], left["cost_usd"], left["counts"]["completed"]) == (
+        state,
+        "0.000000005",
+        1,
+    )
+    assert left["purged_at"]
+    assert (await clerk.client.delete(f"/v1/batches/{batch_id}")).status_code == 200
+    assert (await clerk.client.get("/v1/batches")).json()["data"] == [left]
     row = await clerk.row(batch_id)
     assert (row["completed"], row["cost_nanousd"], row["metadata"]) == (1, 5, {})
 
