@@ -1,86 +1,47 @@
-"""Lines of one batch, stored while it is paused, so that a drain starts when they are let go."""
+"""Lines of one batch, stored while it is paused, so that a drain starts when it is resumed."""
 
-from typing import Any
+import asyncio
+import time
 
-from sqlalchemy import select, text, update
+import httpx
+import orjson
+from sqlalchemy import select
 from sqlmodel import col
 
 from bench import prompts
-from bench.service import MODEL
-from shared.batches import store as batch_store
-from shared.batches.lifecycle_store import PAUSED
-from shared.batches.model import Batch, BatchState
-from shared.clock import now_ms
-from shared.database import Database, chunks
-from shared.ids import new_id
-from shared.jobs import store as job_store
-from shared.jobs.draft import Endpoint, JobDraft
-from shared.jobs.model import Job
-from shared.jobs.rows import job_row, request_row
-from shared.jobs.transitions import Priority
+from bench.service import MODEL, Service
+from shared.batches.model import Batch, BatchInput
+from shared.database import Database
 
-AT_ONCE = 1000
-LIFE_MS = 24 * 3600 * 1000
-TOKENS = 500
+ENDPOINT = "/v1/chat/completions"
+STORED_WITHIN_S = 120.0
+POLL_S = 0.02
+TIMEOUT_S = 60.0
 
 
-async def put(database: Database, *, lane: str, lines: int) -> str:
-    """Store a batch of so many chat requests, all of them held; return its id."""
-    batch_id, at = new_id("batch"), now_ms()
-    async with database.transaction() as db:
-        tenant_id = (await db.execute(text("SELECT id FROM tenant"))).scalars().first()
-        batch: dict[str, Any] = {
-            "id": batch_id,
-            "tenant_id": tenant_id,
-            "state": BatchState.IN_PROGRESS,
-            "held": True,
-            "paused": True,
-            "completion_window": "24h",
-            "complete_by": at + LIFE_MS,
-            "options": {},
-            "metadata": {},
-            "total": lines,
-            "created_at": at,
-            "in_progress_at": at,
-        }
-        await batch_store.insert_batch(db, batch, [])
-    bodies = list(enumerate(prompts.chats(lines, model=MODEL)))
-    for some in chunks(bodies, AT_ONCE):
-        drafts = [
-            JobDraft(
-                tenant_id=str(tenant_id),
-                endpoint=Endpoint.CHAT,
-                model=MODEL,
-                body=body,
-                request_bytes=len(body),
-                created_at=at,
-                complete_by=at + LIFE_MS,
-                priority=Priority.BULK,
-                custom_id=f"line-{number}",
-                lane=lane,
-                tokens=TOKENS,
-            )
-            for number, body in some
-        ]
-        ids = [new_id("job") for _ in some]
-        line = {"batch_id": batch_id, "held": PAUSED, "wakeup_at": None}
-        rows = [
-            {**job_row(job_id, draft), **line, "line": number}
-            for job_id, draft, (number, _) in zip(ids, drafts, some, strict=True)
-        ]
-        requests = [request_row(job_id, draft) for job_id, draft in zip(ids, drafts, strict=True)]
-        async with database.transaction() as db:
-            await job_store.insert_jobs(db, rows, requests)
-    return batch_id
+async def put(running: Service, database: Database, *, lines: int) -> str:
+    """Upload a file of chat requests, make a paused batch of it, wait until all are jobs; return its id.
+
+    Raises:
+        RuntimeError: the service refused it, or did not store every line.
+    """
+    batch_id = await asyncio.to_thread(_create, running, lines)
+    query = select(col(BatchInput.stored), col(BatchInput.stored_jobs))
+    query = query.where(col(BatchInput.batch_id) == batch_id)
+    deadline = time.monotonic() + STORED_WITHIN_S
+    while time.monotonic() < deadline:
+        running.check()
+        async with database.reading() as db:
+            stored, jobs = (await db.execute(query)).one()
+        if stored and jobs == lines:
+            return batch_id
+        await asyncio.sleep(POLL_S)
+    raise RuntimeError(f"not all of {lines} lines were stored in {STORED_WITHIN_S} s")
 
 
-async def let_go(database: Database, batch_id: str) -> None:
+async def let_go(running: Service, batch_id: str) -> None:
     """Resume the batch."""
-    resume = update(Batch).where(col(Batch.id) == batch_id).values(held=False, paused=False)
-    free = update(Job).where(col(Job.batch_id) == batch_id).values(held=None)
-    async with database.transaction() as db:
-        await db.execute(resume)
-        await db.execute(free)
+    await asyncio.to_thread(_resume, running, batch_id)
 
 
 async def ended(database: Database, batch_id: str) -> int:
@@ -88,3 +49,36 @@ async def ended(database: Database, batch_id: str) -> int:
     query = select(col(Batch.outcomes)).where(col(Batch.id) == batch_id)
     async with database.reading() as db:
         return int((await db.execute(query)).scalar_one())
+
+
+def _create(running: Service, lines: int) -> str:
+    content = b"".join(map(_line, range(lines)))
+    with _client(running) as client:
+        form = {"file": ("lines.jsonl", content, "application/jsonl")}
+        file_id = _id(client.post("/v1/files", data={"purpose": "batch"}, files=form))
+        asked = {"input_file_id": file_id, "endpoint": ENDPOINT, "completion_window": "24h"}
+        batch_id = _id(client.post("/v1/batches", json=asked))
+        return _id(client.post(f"/v1/batches/{batch_id}/pause"))
+
+
+def _resume(running: Service, batch_id: str) -> None:
+    with _client(running) as client:
+        _id(client.post(f"/v1/batches/{batch_id}/resume"))
+
+
+def _line(number: int) -> bytes:
+    body = prompts.chat(number, model=MODEL)
+    line = {"custom_id": f"line-{number}", "method": "POST", "url": ENDPOINT, "body": body}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _client(running: Service) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {running.key}"}
+    url = f"http://127.0.0.1:{running.port}"
+    return httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+
+
+def _id(answer: httpx.Response) -> str:
+    if answer.is_error:
+        raise RuntimeError(f"the service answered {answer.status_code}: {answer.text[:300]}")
+    return str(answer.json()["id"])

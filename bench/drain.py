@@ -11,8 +11,6 @@ from bench.processes import cpu_seconds, tree
 from bench.service import Service
 from bench.upstreams import Upstream
 from shared.database import Database
-from shared.routing.catalog import load_catalog
-from shared.settings import read_config_file
 from tests.servers import DURABLE, PostgresServer
 
 WARM_UP = 300
@@ -106,12 +104,11 @@ def _running(upstream: Upstream, size: Size, *, database: str = "") -> Iterator[
 
 async def _drain(running: Service, upstream: Upstream, size: Size) -> Drained:
     database = Database(running.environment["PENSTOCK_DATABASE_URL"])
-    lane = next(iter(load_catalog(read_config_file(running.folder / "penstock.toml"), {}).lanes()))
     try:
         upstream.reset(delay_ms=0)
-        warm = await backlog.put(database, lane=lane, lines=WARM_UP * size.workers)
+        warm = await backlog.put(running, database, lines=WARM_UP * size.workers)
         await _let_go(running, database, warm, WARM_UP * size.workers)
-        batch_id = await backlog.put(database, lane=lane, lines=size.lines)
+        batch_id = await backlog.put(running, database, lines=size.lines)
         upstream.reset(delay_ms=size.delay_ms)
         before, theirs = running.cpu_s(), upstream.child.cpu_s()
         seconds = await _let_go(running, database, batch_id, size.lines)
@@ -133,7 +130,7 @@ async def _drain(running: Service, upstream: Upstream, size: Size) -> Drained:
 
 async def _let_go(running: Service, database: Database, batch_id: str, lines: int) -> float:
     began = time.perf_counter()
-    await backlog.let_go(database, batch_id)
+    await backlog.let_go(running, batch_id)
     while (ended := await backlog.ended(database, batch_id)) < lines:
         running.check()
         if time.perf_counter() - began > MOST_S:
