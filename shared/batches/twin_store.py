@@ -1,7 +1,7 @@
 """SQL of lines that ask the same: which one asks, and which of the others wait for its answer."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -63,30 +63,28 @@ async def deserted(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
     return await fetch(db, query.select_from(joined).where(over).limit(limit))
 
 
-async def answer_of(db: AsyncConnection, job_id: str, generation: int) -> Row | None:
-    """Return the result of a completed job; None when it was purged."""
-    query = select(JobResult.__table__).where(  # type: ignore[attr-defined]
-        col(JobResult.job_id) == job_id, col(JobResult.generation) == generation
-    )
-    return cast("Row | None", (await db.execute(query)).mappings().one_or_none())
-
-
 async def followers(
-    db: AsyncConnection, asker_id: str, *, limit: int, not_of: str | None = None
+    db: AsyncConnection, asker_ids: Collection[str], *, limit: int, not_of: str | None = None
 ) -> Sequence[Row]:
-    """Return lines that wait for a job's answer, oldest first; none of the batch `not_of`."""
-    columns = (col(Job.id), col(Job.tenant_id), col(Job.twin_key), col(Job.generation))
-    query = select(*columns).where(*_following(asker_id, not_of))
+    """Return lines that wait for these jobs' answers, oldest first; none of the batch `not_of`."""
+    columns = (
+        col(Job.id),
+        col(Job.tenant_id),
+        col(Job.twin_key),
+        col(Job.generation),
+        col(Job.follows),
+    )
+    query = select(*columns).where(*_following(asker_ids, not_of))
     return await fetch(db, query.order_by(col(Job.id)).limit(limit))
 
 
 async def complete(
-    db: AsyncConnection, asker_id: str, results: Mapping[str, Mapping[str, Any]]
+    db: AsyncConnection, asker_ids: Collection[str], results: Mapping[str, Mapping[str, Any]]
 ) -> list[Change]:
     """End followers with copies of an answer, by job id; return the changes of those that waited."""
     end = (
         update(Job)
-        .where(col(Job.id).in_(sorted(results)), *_following(asker_id))
+        .where(col(Job.id).in_(sorted(results)), *_following(asker_ids))
         .values(
             state=JobState.COMPLETED,
             reason=None,
@@ -106,7 +104,7 @@ async def complete(
 
 async def let_go(db: AsyncConnection, asker_id: str, job_id: str) -> bool:
     """Have a follower ask itself; False when it does not wait any more."""
-    free = update(Job).where(col(Job.id) == job_id, *_following(asker_id))
+    free = update(Job).where(col(Job.id) == job_id, *_following([asker_id]))
     freed = await db.execute(free.values(held=None, follows=None, wakeup_at=None))
     return bool(freed.rowcount)
 
@@ -115,8 +113,8 @@ async def point_to(
     db: AsyncConnection, asker_id: str, other: str, *, limit: int, not_of: str | None = None
 ) -> int:
     """Let followers of a job follow another; return how many."""
-    some = select(col(Job.id)).where(*_following(asker_id, not_of)).limit(limit)
-    move = update(Job).where(col(Job.id).in_(some), *_following(asker_id)).values(follows=other)
+    some = select(col(Job.id)).where(*_following([asker_id], not_of)).limit(limit)
+    move = update(Job).where(col(Job.id).in_(some), *_following([asker_id])).values(follows=other)
     return int((await db.execute(move)).rowcount)
 
 
@@ -125,8 +123,8 @@ def _follower(job: Any) -> ColumnElement[bool]:
     return and_(col(job.state) == _QUEUED, col(job.held) == _COALESCED)
 
 
-def _following(asker_id: str, not_of: str | None = None) -> list[ColumnElement[bool]]:
-    mine = [_follower(Job), col(Job.follows) == asker_id]
+def _following(asker_ids: Collection[str], not_of: str | None = None) -> list[ColumnElement[bool]]:
+    mine = [_follower(Job), col(Job.follows).in_(asker_ids)]
     if not_of is not None:
         mine.append(col(Job.batch_id) != not_of)
     return mine

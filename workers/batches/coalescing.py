@@ -5,7 +5,8 @@ takes it.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ from shared.database import Row
 from shared.failpoints import failpoint
 from shared.files.blobs import BlobStore
 from shared.ids import new_id
+from shared.jobs import store as job_store
 from shared.jobs.transitions import FINAL, JobState
 from shared.resources import Resources
 
@@ -23,7 +25,8 @@ log = structlog.get_logger()
 
 ASKERS_AT_ONCE = 100
 MOST_AT_ONCE = 200
-BYTES_AT_ONCE = 2 * 1024 * 1024
+COST_SHARE = 10
+"""A look that took t seconds is taken again after 10 t at the earliest."""
 MOVED_AT_ONCE = 1000
 PAUSE_S = 0.005
 
@@ -33,40 +36,46 @@ class Coalescing:
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
+        self._rests_until = 0.0
 
     async def perform(self) -> bool:
         """See after some askers; True when there may be more."""
+        began = monotonic()
+        if began < self._rests_until:
+            return False
         async with self._resources.database.reading() as db:
             askers = await twin_store.deserted(db, limit=ASKERS_AT_ONCE)
+        if not askers:
+            # Among many who still wait, looking takes a while.
+            self._rests_until = monotonic() + COST_SHARE * (monotonic() - began)
+        answered = await self._answer(askers)
         for asker in askers:
-            if not await self._answer(asker):
+            if asker["asker_id"] not in answered:
                 await self._succeed(asker)
         return len(askers) == ASKERS_AT_ONCE
 
-    async def _answer(self, asker: Row) -> bool:
-        """Copy the answer to every follower; False when there is none."""
-        if asker["state"] != JobState.COMPLETED:
-            return False
-        asker_id = asker["asker_id"]
+    async def _answer(self, askers: Sequence[Row]) -> set[str]:
+        """Copy answers to every follower; return the askers for which there is none left."""
+        done = [each["asker_id"] for each in askers if each["state"] == JobState.COMPLETED]
+        if not done:
+            return set()
         async with self._resources.database.reading() as db:
-            answer = await twin_store.answer_of(db, asker_id, asker["generation"])
-        if answer is None:
-            return False
-        at_once = max(1, min(MOST_AT_ONCE, BYTES_AT_ONCE // max(len(answer["body"] or b""), 1)))
-        while True:
+            answers = await job_store.results_of(db, done)
+        while answers:
             async with self._resources.database.reading() as db:
-                waiting = await twin_store.followers(db, asker_id, limit=at_once)
+                waiting = await twin_store.followers(db, answers, limit=MOST_AT_ONCE)
             if not waiting:
-                return True
-            results = await self._copies(answer, waiting)
-            if results is None:
-                return False
-            await self._complete(asker_id, results)
+                break
+            results = await self._copies(answers, waiting)
+            await self._complete(answers, results)
             await asyncio.sleep(PAUSE_S)
+        return set(answers)
 
-    async def _complete(self, asker_id: str, results: Mapping[str, Mapping[str, Any]]) -> None:
+    async def _complete(
+        self, askers: Collection[str], results: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         async with self._resources.database.transaction() as db:
-            changes = await twin_store.complete(db, asker_id, results)
+            changes = await twin_store.complete(db, askers, results)
             await self._resources.announcer.announce(db, changes)
             failpoint("mid_coalescing")
         ended = {change.job_id for change in changes}
@@ -75,16 +84,21 @@ class Coalescing:
                 await self._resources.blobs.delete(result["blob"])
 
     async def _copies(
-        self, answer: Row, waiting: Sequence[Row]
-    ) -> dict[str, dict[str, Any]] | None:
+        self, answers: dict[str, Row], waiting: Sequence[Row]
+    ) -> dict[str, dict[str, Any]]:
+        """Return a result for each of those that wait; an answer that is gone is taken out."""
         results = {}
         for job in waiting:
+            answer = answers.get(job["follows"])
+            if answer is None:
+                continue
             blob = answer["blob"]
             if blob is not None:
                 # Each job's result is its own: it may be purged before the others.
                 blob = await _copy(self._resources.blobs, blob)
                 if blob is None:
-                    return None
+                    del answers[job["follows"]]
+                    continue
             results[job["id"]] = {
                 "job_id": job["id"],
                 "generation": job["generation"],
@@ -102,7 +116,7 @@ class Coalescing:
         paused = asker["state"] is not None and asker["state"] not in FINAL
         not_of = asker["batch_id"] if paused else None
         async with self._resources.database.transaction() as db:
-            found = await twin_store.followers(db, asker_id, limit=1, not_of=not_of)
+            found = await twin_store.followers(db, [asker_id], limit=1, not_of=not_of)
             if not found:
                 return
             heir = found[0]
