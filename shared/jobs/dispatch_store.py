@@ -123,8 +123,9 @@ async def first_due(
     """
     wanted = {"in_lane": lane, "of": tenant_id, "most": limit}
     found = [Candidate(*row) for row in await db.execute(_FIRST, wanted)]
-    if len(found) == limit and found[-1].priority < Priority.BULK.rank:
-        found += [Candidate(*row) for row in await db.execute(_FIRST_BULK, wanted)]
+    better = [job for job in found if job.priority < Priority.BULK.rank]
+    if better and len(found) == limit:
+        return better + [Candidate(*row) for row in await db.execute(_FIRST_BULK, wanted)]
     return found
 
 

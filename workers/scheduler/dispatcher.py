@@ -31,7 +31,7 @@ from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler.given import Given
 from workers.scheduler.paces import Paces
-from workers.scheduler.pools import Pool, Pools
+from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, spread
 from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
 from workers.scheduler.ways import Ways
 
@@ -68,6 +68,7 @@ class Dispatcher:
         self._ways = Ways(resources.catalog)
         self._given = Given()
         self._shares: dict[str, Shares] = {}
+        self._usual: dict[str, int] = {}
         self._short, self._long = Paces(SHORT_S), Paces(LONG_S)
         self._crew, self._crew_until = Crew(0, 0), 0.0
         self._weights: dict[str, int] = {}
@@ -117,8 +118,13 @@ class Dispatcher:
             await self._resources.enqueuer.publish(self._messages(jobs))
             failpoint("after_publish")
             for lane, some in picked.items():
-                self._given.add(lane, some, at=monotonic())
+                self._note(lane, some)
         return len(jobs)
+
+    def _note(self, lane: str, jobs: Sequence[Candidate]) -> None:
+        self._given.add(lane, jobs, at=monotonic())
+        if jobs:
+            self._usual[lane] = sum(job.tokens for job in jobs) // len(jobs)
 
     async def _pick(
         self, db: AsyncConnection, lanes: Mapping[str, Sequence[str]]
@@ -132,6 +138,7 @@ class Dispatcher:
         ahead = ceil(sum(self._short.all(at).values()) * AHEAD_S)
         places = crew.places + ahead - sum(running.values()) - len(self._given)
         self._shares = {lane: each for lane, each in self._shares.items() if lane in lanes}
+        self._usual = {lane: each for lane, each in self._usual.items() if lane in lanes}
         if not lanes or not crew.workers or places <= 0:
             return {}
         await self._learn_weights(db)
@@ -142,6 +149,7 @@ class Dispatcher:
         self, db: AsyncConnection, lanes: Mapping[str, Sequence[str]], pools: Pools, places: int
     ) -> dict[str, list[Candidate]]:
         picked: dict[str, list[Candidate]] = {}
+        cut = False
         # Every lane has its turn to be first: with a fallback, and with places, that are for all.
         self._turns += 1
         names = sorted(lanes)
@@ -149,9 +157,14 @@ class Dispatcher:
         names = names[first:] + names[:first]
         for left, lane in zip(range(len(names), 0, -1), names, strict=True):
             # What a lane does not use is left to those after it.
-            dealt = await self._deal(db, lane, lanes[lane], pools, most=ceil(places / left))
+            most = ceil(places / left)
+            dealt = await self._deal(db, lane, lanes[lane], pools, most=most)
             picked[lane] = dealt
             places -= len(dealt)
+            cut = cut or len(dealt) == most
+        if cut and places:
+            # Those before it had left room: the next pass is for who got too little of it.
+            self._rung.set()
         return picked
 
     async def _deal(
@@ -163,21 +176,15 @@ class Dispatcher:
             return []
         shares = self._shares.setdefault(lane, Shares())
         queues = await self._queues(db, lane, shares.order(tenants), most=most)
-        if not ways:
-            queues = {tenant: self._without_strays(jobs) for tenant, jobs in queues.items()}
-        urgent = {
-            tenant: [job for job in jobs if job.priority == INTERACTIVE]
-            for tenant, jobs in queues.items()
-        }
-        others = {
-            tenant: [job for job in jobs if job.priority != INTERACTIVE]
-            for tenant, jobs in queues.items()
-        }
+        queues = {tenant: self._without_strays(lane, jobs) for tenant, jobs in queues.items()}
         take = partial(self._take, pools)
-        dealt = shares.deal(urgent, self._weights, take=take, most=most)
-        if pools.slots(ways) or not ways:
-            rest = most - len(dealt)
-            dealt += shares.deal(others, self._weights, take=take, most=rest)
+        dealt: list[Candidate] = []
+        for urgent in (True, False):
+            some = {
+                tenant: [job for job in jobs if (job.priority == INTERACTIVE) is urgent]
+                for tenant, jobs in queues.items()
+            }
+            dealt += shares.deal(some, self._weights, take=take, most=most - len(dealt))
         return dealt
 
     async def _queues(
@@ -198,9 +205,9 @@ class Dispatcher:
                 queues[tenant] = in_order(fresh, aged_before=aged_before)
         return queues
 
-    def _without_strays(self, jobs: Sequence[Candidate]) -> list[Candidate]:
+    def _without_strays(self, lane: str, jobs: Sequence[Candidate]) -> list[Candidate]:
         """Leave out jobs whose model is served elsewhere by now: they are to move to its lane."""
-        strays = {job.id: job.model for job in jobs if self._ways.of_model(job.model)}
+        strays = {job.id: job.model for job in jobs if self._ways.lead_elsewhere(job.model, lane)}
         self._strays |= strays
         return [job for job in jobs if job.id not in strays]
 
@@ -214,7 +221,8 @@ class Dispatcher:
         around = {lane: self._ways.of_lane(lane) for lane in lanes}
         keys = sorted({key for ways in around.values() for key in ways})
         rooms = await self._rooms.of(self._ways.lanes(keys))
-        pending = self._pending(around, running, rooms)
+        coming = {lane: self._coming(lane, running, rooms) for lane in lanes}
+        pending = spread(around, coming, rooms)
         at = monotonic()
         return Pools(
             {
@@ -222,31 +230,20 @@ class Dispatcher:
                     room,
                     reserve=self._settings.interactive_reserve,
                     ahead=ceil(self._short.per_s(key, at) * AHEAD_S),
-                    pending=pending.get(key, 0),
+                    pending=pending.get(key, NOTHING),
                 )
                 for key, room in rooms.items()
             }
         )
 
-    def _pending(
-        self,
-        around: Mapping[str, Sequence[str]],
-        running: Mapping[str | None, int],
-        rooms: Mapping[str, Room],
-    ) -> dict[str, int]:
-        """Count by lane what the limiter does not know yet, though it was given or claimed."""
-        pending: dict[str, int] = {}
-        for lane, ways in around.items():
-            known = [rooms[key] for key in ways if key in rooms]
-            under_way = sum(room.under_way for room in known)
-            coming = self._given.of_lane(lane) + max(0, running.get(lane, 0) - under_way)
-            for room in known:
-                # What the first has no room for goes to the next, as in a worker.
-                key, last = room.lane.key, room is known[-1]
-                here = coming if last else min(coming, max(0, room.free - pending.get(key, 0)))
-                pending[key] = pending.get(key, 0) + here
-                coming -= here
-        return pending
+    def _coming(
+        self, lane: str, running: Mapping[str | None, int], rooms: Mapping[str, Room]
+    ) -> Coming:
+        """Count what the limiter does not know yet of a lane, though it was given or claimed."""
+        known = sum(rooms[key].under_way for key in self._ways.of_lane(lane) if key in rooms)
+        claimed = max(0, running.get(lane, 0) - known)
+        tokens = self._given.tokens_of_lane(lane) + claimed * self._usual.get(lane, 0)
+        return Coming(self._given.of_lane(lane) + claimed, tokens)
 
     async def _give_up_stale(self) -> None:
         now = monotonic()

@@ -19,6 +19,7 @@ class _Gift:
     lane: str
     tenant_id: str
     priority: int
+    tokens: int
     mark: Mark
     at: float
 
@@ -30,6 +31,7 @@ class Given:
     _gifts: dict[str, _Gift] = field(default_factory=dict)
     _by_lane: Counter[str] = field(default_factory=Counter)
     _by_tenant: Counter[tuple[str, str]] = field(default_factory=Counter)
+    _tokens: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         """Count the jobs."""
@@ -48,6 +50,10 @@ class Given:
         """Count those of a lane."""
         return self._by_lane[lane]
 
+    def tokens_of_lane(self, lane: str) -> int:
+        """Add up what those of a lane are taken to need."""
+        return self._tokens[lane]
+
     def of_tenant(self, lane: str, tenant_id: str) -> int:
         """Count those of a tenant in a lane."""
         return self._by_tenant[lane, tenant_id]
@@ -56,8 +62,9 @@ class Given:
         """Note what is being given."""
         for job in jobs:
             self._drop(job.id)
-            self._gifts[job.id] = _Gift(lane, job.tenant_id, job.priority, job.mark, at)
+            self._gifts[job.id] = _Gift(lane, job.tenant_id, job.priority, job.tokens, job.mark, at)
             self._by_lane[lane] += 1
+            self._tokens[lane] += job.tokens
             self._by_tenant[lane, job.tenant_id] += 1
 
     def keep_only(self, waiting: Mapping[str, Mark]) -> None:
@@ -89,11 +96,12 @@ class Given:
         gift = self._gifts.pop(job_id, None)
         if gift is None:
             return
-        _take_one(self._by_lane, gift.lane)
-        _take_one(self._by_tenant, (gift.lane, gift.tenant_id))
+        _take(self._by_lane, gift.lane, 1)
+        _take(self._tokens, gift.lane, gift.tokens)
+        _take(self._by_tenant, (gift.lane, gift.tenant_id), 1)
 
 
-def _take_one(counter: Counter[Key], key: Key) -> None:
-    counter[key] -= 1
+def _take(counter: Counter[Key], key: Key, count: int) -> None:
+    counter[key] -= count
     if not counter[key]:
         del counter[key]

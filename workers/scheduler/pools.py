@@ -26,24 +26,51 @@ class Level:
         return self.left - kept >= need
 
 
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Jobs that were given out and are not yet seen by the limiter, and what they are taken to need."""
+
+    jobs: int
+    tokens: int
+
+
+NOTHING = Coming(0, 0)
+
+
+def spread(
+    around: Mapping[str, Sequence[str]], coming: Mapping[str, Coming], rooms: Mapping[str, Room]
+) -> dict[str, Coming]:
+    """Say where what is coming in each lane will go: to the first target that has room, as in a worker."""
+    pending: dict[str, Coming] = {}
+    for lane, ways in around.items():
+        known = [rooms[key] for key in ways if key in rooms]
+        jobs, tokens = coming[lane].jobs, coming[lane].tokens
+        for room in known:
+            before = pending.get(room.lane.key, NOTHING)
+            here = jobs if room is known[-1] else min(jobs, max(0, room.free - before.jobs))
+            its = tokens * here // jobs if jobs else 0
+            pending[room.lane.key] = Coming(before.jobs + here, before.tokens + its)
+            jobs, tokens = jobs - here, tokens - its
+    return pending
+
+
 class Pool:
     """The room of one target; `reserve` is the share that only interactive work may use.
 
     `ahead` jobs may be given out beyond the free places: so many will leave theirs by the time the
-    next ones could come. `pending` were given out and are not yet seen by the limiter.
+    next ones could come.
     """
 
-    def __init__(self, room: Room, *, reserve: float, ahead: int, pending: int) -> None:
+    def __init__(self, room: Room, *, reserve: float, ahead: int, pending: Coming) -> None:
         opened = room.state == OPEN
-        self._slots = room.free - pending + (ahead if opened else 0)
+        self._slots = room.free - pending.jobs + (ahead if opened else 0)
         self._kept_slots = int(room.limit * reserve) if opened else 0
         self._levels = [
             Level(each.unit, left, each.capacity, int(each.capacity * reserve))
             for each, left in zip(room.lane.buckets, room.levels, strict=True)
         ]
         for level in self._levels:
-            if level.unit == "requests":
-                level.left -= pending
+            level.left -= pending.jobs if level.unit == "requests" else pending.tokens
         self._closed = False
 
     def slots(self, *, interactive: bool = False) -> int:

@@ -1,0 +1,73 @@
+"""Jobs that wait for a slot in a worker: who is called, and in which order."""
+
+import asyncio
+
+from workers.attempt.slots import Slots
+
+
+async def line_up(
+    slots: Slots, *jobs: tuple[str, int]
+) -> tuple[list[str], list[asyncio.Task[None]]]:
+    """Let jobs (a tenant's name, a rank) wait; return the list in which they are called."""
+    called: list[str] = []
+
+    async def wait(tenant: str, rank: int, nth: int) -> None:
+        await slots.turn("lane", tenant, rank, slots.arrive(), patience_s=10)
+        called.append(f"{tenant}{nth}")
+
+    tasks = []
+    for nth, (tenant, rank) in enumerate(jobs):
+        tasks.append(asyncio.create_task(wait(tenant, rank, nth)))
+        await asyncio.sleep(0)
+    return called, tasks
+
+
+async def call(slots: Slots, times: int) -> None:
+    for _ in range(times):
+        slots.freed("lane")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+
+async def test_tenants_are_called_in_turn_and_the_urgent_first() -> None:
+    slots = Slots()
+    called, tasks = await line_up(slots, ("a", 2), ("a", 2), ("a", 1), ("b", 2), ("c", 0), ("a", 2))
+
+    await call(slots, 6)
+
+    assert called == ["c4", "a2", "b3", "a0", "a1", "a5"]
+    await asyncio.gather(*tasks)
+    assert not slots.crowded("lane")
+
+
+async def test_who_is_impatient_or_gone_is_not_called() -> None:
+    slots = Slots()
+    called, tasks = await line_up(slots, ("a", 2), ("b", 2), ("c", 2))
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+
+    await call(slots, 1)
+    assert called == ["b1"]
+    assert not await slots.turn("lane", "d", 2, slots.arrive(), patience_s=0.001)
+    await call(slots, 2)
+
+    assert called == ["b1", "c2"]
+    assert not slots.crowded("lane")
+
+
+async def test_a_call_to_one_who_goes_is_passed_on() -> None:
+    slots = Slots()
+    called, tasks = await line_up(slots, ("a", 2), ("b", 2))
+
+    slots.freed("lane")
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert called == ["b1"]
+
+
+async def test_who_waits_has_a_look_now_and_then_all_the_same() -> None:
+    slots = Slots()
+
+    assert await slots.turn("lane", "a", 2, slots.arrive(), patience_s=10) is True
+    assert not slots.crowded("lane")
