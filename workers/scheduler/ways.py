@@ -29,6 +29,11 @@ class Ways:
             keys = self._learn(model)
         return keys
 
+    def lead_elsewhere(self, model: str, lane: str) -> bool:
+        """Tell whether a model's jobs may go somewhere, but not to this lane."""
+        keys = self.of_model(model)
+        return bool(keys) and lane not in keys
+
     def of_lane(self, lane: str) -> Sequence[str]:
         """Return the lanes that jobs stored in a lane may use; none where it is not known."""
         if lane not in self._around:

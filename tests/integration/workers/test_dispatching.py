@@ -86,10 +86,11 @@ async def test_whoever_waits_for_its_time_keeps_nobody_back(
     assert sorted(ended) == sorted(ids)
 
 
-@pytest.mark.parametrize("before", ["gone/model:abc", NOWHERE])
+@pytest.mark.parametrize("before", ["gone/model:abc", NOWHERE, "sandbox/other"])
 async def test_a_job_moves_to_the_lane_by_which_its_model_is_served_now(
     resources: Resources, lane: str, before: str
 ) -> None:
+    before = lane.replace(MODEL, before) if before.startswith("sandbox") else before
     ids = await put(resources, OTHERS, 3, lane=before)
 
     ended = await drain(resources, Dispatcher(resources, SchedulerMetrics()), passes=8)
