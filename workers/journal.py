@@ -87,7 +87,8 @@ class Journal:
         numbers = await tally.add(db, _contributions([*map(_as_end, new), *mine]))
         if mine:
             await claim_store.end_claims(db, mine, numbers)
-            await self._announcer.announce(db, [_change(end) for end in mine])
+            told = [_change(end) for end in mine if not end.job.is_silent]
+            await self._announcer.announce(db, told)
             if self._bell is not None:
                 # What was put back unsent frees no place: its own was never taken.
                 left = [end.lane for end in mine if end.attempts]

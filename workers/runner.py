@@ -184,7 +184,9 @@ class Runner:
             lease_ms=self._lease_ms,
             most_crashes=most_crashes,
         )
-        await self._resources.shared.announcer.announce(db, [_started(job) for job in jobs])
+        await self._resources.shared.announcer.announce(
+            db, [_started(job) for job in jobs if not job.is_silent]
+        )
         return jobs
 
     def _start(self, job: ClaimedJob) -> asyncio.Task[None]:

@@ -53,6 +53,11 @@ class ClaimedJob:
         """Name this claim of the job, and no earlier or later one."""
         return self.id, self.claim_number
 
+    @property
+    def is_silent(self) -> bool:
+        """Tell whether nobody is told of this job: its batch speaks for it."""
+        return self.batch_id is not None and self.webhook is None
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
