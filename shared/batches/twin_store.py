@@ -19,10 +19,10 @@ _COALESCED: ColumnElement[str] = literal_column(f"'{COALESCED}'")
 ENDED = sorted(FINAL)
 
 
-async def askers(db: AsyncConnection, tenant_id: str, keys: Collection[str]) -> Mapping[str, str]:
+async def askers(db: AsyncConnection, keys: Collection[str]) -> Mapping[str, str]:
     """Return the job that asks, for each of these twin keys for which one is under way."""
+    # The tenant is in the key; named here, it would have all that he has be read.
     query = select(col(Job.twin_key), col(Job.id)).where(
-        col(Job.tenant_id) == tenant_id,
         col(Job.twin_key).in_(keys),
         in_state(JobState.QUEUED, JobState.SCHEDULED, JobState.RUNNING),
         col(Job.held).is_(None),
@@ -67,13 +67,7 @@ async def followers(
     db: AsyncConnection, asker_ids: Collection[str], *, limit: int, not_of: str | None = None
 ) -> Sequence[Row]:
     """Return lines that wait for these jobs' answers, oldest first; none of the batch `not_of`."""
-    columns = (
-        col(Job.id),
-        col(Job.tenant_id),
-        col(Job.twin_key),
-        col(Job.generation),
-        col(Job.follows),
-    )
+    columns = (col(Job.id), col(Job.twin_key), col(Job.generation), col(Job.follows))
     query = select(*columns).where(*_following(asker_ids, not_of))
     return await fetch(db, query.order_by(col(Job.id)).limit(limit))
 

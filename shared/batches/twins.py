@@ -1,4 +1,4 @@
-"""Which lines ask the same: those of one endpoint and model whose bodies are the same JSON."""
+"""Which lines ask the same: those of one tenant and endpoint whose bodies are the same JSON."""
 
 from hashlib import blake2b
 
@@ -11,7 +11,8 @@ COALESCED = "coalesced"
 """Why a line is held that waits for the answer to another."""
 
 
-def twin_key(line: Line) -> str:
+def twin_key(tenant_id: str, line: Line) -> str:
     """Return what is the same for just those lines that ask the same; the order of keys is no matter."""
     body = orjson.dumps(orjson.loads(line.body), option=orjson.OPT_SORT_KEYS)
-    return blake2b(line.endpoint.encode() + b"\0" + body, digest_size=KEY_BYTES).hexdigest()
+    asked = b"\0".join((tenant_id.encode(), line.endpoint.encode(), body))
+    return blake2b(asked, digest_size=KEY_BYTES).hexdigest()

@@ -166,13 +166,10 @@ class Job(SQLModel, table=True):
         Index(
             "job_uncounted",
             "id",
-            **_where(
-                "batch_id IS NOT NULL AND outcome_number IS NULL AND finished_at IS NOT NULL"
-            ),
+            **_where("batch_id IS NOT NULL AND outcome_number IS NULL AND finished_at IS NOT NULL"),
         ),
         Index(
             "job_twin",
-            "tenant_id",
             "twin_key",
             **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         ),

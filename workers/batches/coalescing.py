@@ -121,7 +121,7 @@ class Coalescing:
                 return
             heir = found[0]
             # One may be there already: of another batch, or let go before a crash.
-            others = await twin_store.askers(db, heir["tenant_id"], [heir["twin_key"]])
+            others = await twin_store.askers(db, [heir["twin_key"]])
             other = others.get(heir["twin_key"])
             if other is None:
                 if not await twin_store.let_go(db, asker_id, heir["id"]):

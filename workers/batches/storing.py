@@ -120,11 +120,11 @@ class Storing:
             failpoint("mid_expansion")
 
     async def _pair(self, db: AsyncConnection, jobs: Rows, lines: Sequence[Line]) -> None:
-        keys = [twin_key(line) for line in lines]
         tenant_id = self._work.batch["tenant_id"]
+        keys = [twin_key(tenant_id, line) for line in lines]
         askers: dict[str, str] = {}
         for some in chunks(sorted(set(keys)), BLOBS_AT_ONCE * 32):
-            askers.update(await twin_store.askers(db, tenant_id, some))
+            askers.update(await twin_store.askers(db, some))
         for job, key in zip(jobs, keys, strict=True):
             job["twin_key"] = key
             asker = askers.setdefault(key, job["id"])

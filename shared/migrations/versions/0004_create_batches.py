@@ -247,7 +247,7 @@ def _change_jobs() -> None:
         )
         batch_op.create_index(
             "job_twin",
-            ["tenant_id", "twin_key"],
+            ["twin_key"],
             **_where("twin_key IS NOT NULL AND state IN ('queued', 'scheduled', 'running')"),
         )
 
