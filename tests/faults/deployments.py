@@ -27,6 +27,7 @@ class Deployment:
 
 ALL = (
     Deployment("open"),
+    Deployment("wide", concurrency=50),
     Deployment("narrow", concurrency=4),
     Deployment("single", concurrency=1),
     Deployment("paced", rpm=300),
@@ -40,9 +41,10 @@ ALL = (
 BY_NAME = {each.name: each for each in ALL}
 
 
-def config(base_url: str) -> str:
-    """Return the configuration file that offers all of them at one base URL."""
-    return "\n".join(_row(each, base_url) for each in ALL)
+def config(base_url: str, *, changed: Deployment | None = None) -> str:
+    """Return the configuration file that offers all of them at one base URL, one of them changed."""
+    rows = [changed if changed and changed.name == each.name else each for each in ALL]
+    return "\n".join(_row(each, base_url) for each in rows)
 
 
 def _row(deployment: Deployment, base_url: str) -> str:

@@ -13,23 +13,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.mutation import Mutation
+from tests.faults.pile_mutations import PILE_MUTATIONS
+
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("api", "workers", "shared", "tests/fakes", "tests/faults", "tests/conftest.py")
-FILES = ("tests/servers.py", "pyproject.toml")
-
-
-@dataclass(frozen=True, slots=True)
-class Mutation:
-    """What is taken away, by replacing a text in a file, and the test that must fail for it."""
-
-    name: str
-    path: str
-    old: str
-    new: str
-    test: str
+PARTS = ("api", "workers", "shared", "tests/fakes", "tests/faults", "tests/integration")
+FILES = ("tests/conftest.py", "tests/servers.py", "pyproject.toml")
 
 
 MUTATIONS = (
@@ -243,7 +234,7 @@ def main() -> int:
     """Run the mutations that were asked for; return 1 when one was not noticed."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     missed = 0
-    for mutation in MUTATIONS:
+    for mutation in (*MUTATIONS, *PILE_MUTATIONS):
         if word in mutation.name:
             began = time.monotonic()
             noticed, why = is_noticed(mutation)
@@ -261,15 +252,15 @@ def is_noticed(mutation: Mutation) -> tuple[bool, str]:
         if sound.count(mutation.old) != 1:
             return False, f"the text to replace is not there once in {mutation.path}"
         file.write_text(sound.replace(mutation.old, mutation.new), "utf-8")
-        status, output = run_test(tree, mutation.test)
+        status, output = run_test(tree, mutation.where, mutation.test)
         errors = [line[1:].strip() for line in output.splitlines() if line.startswith("E  ")]
         started = "the nursery did not start" not in output
         return status == 1 and started, errors[0][:160] if errors else output[-160:]
 
 
-def run_test(tree: Path, test: str) -> tuple[int, str]:
+def run_test(tree: Path, where: str, test: str) -> tuple[int, str]:
     """Run one test on SQLite in a copy; return pytest's status (1: a test failed) and its output."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/faults", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", where, "-p", "no:cacheprovider"]
     command += ["-k", f"{test} and sqlite"]
     done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout

@@ -111,25 +111,34 @@ def _read_once(pile: Pile, jobs: Sequence[Row]) -> Iterator[str]:
 
 
 def _called_for_a_reason(service: Service, pile: Pile, jobs: Sequence[Row]) -> Iterator[str]:
-    """I4: an attempt row before each call, and never a second call without a recorded reason."""
-    attempts = _by_job(service, pile)
-    calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    """I4: an attempt row before each call, and never a second call without a recorded reason.
+
+    Lines that ask the same may share one answer: they are judged together.
+    """
+    by_job = _by_job(service, pile)
+    attempts: dict[str, list[Row]] = defaultdict(list)
+    for row in jobs:
+        attempts[pile.lines[row["custom_id"]]] += by_job[row["id"]]
+    calls: dict[str, list[Row]] = defaultdict(list)
     for call in service.upstream.calls():
         calls[call["marker"]].append(call)
-    for row in jobs:
-        mine = attempts[row["id"]]
-        made = calls[pile.lines[row["custom_id"]][:MARKER_CHARS]]
-        if len(made) > len(mine):
-            yield f"I4 {row['id']}: {len(made)} calls, {len(mine)} attempt rows"
-        excused = sum(each["status"] in EXCUSES for each in mine)
-        if len(made) > 1 + excused:
-            yield f"I4 {row['id']}: {len(made)} calls, {excused} reasons for another"
-        starts = sorted(each["started_at"] for each in mine)
-        for call, start in zip(sorted(each["at"] for each in made), starts, strict=False):
-            if start > call + CLOCK_STEP_MS:
-                yield f"I4 {row['id']}: called at {call}, first written at {start}"
-        if left := [each for each in mine if each["status"] == "started"]:
-            yield f"I5 {row['id']}: {len(left)} calls have no outcome"
+    for text, mine in attempts.items():
+        for violation in _reasons(calls[text[:MARKER_CHARS]], mine):
+            yield f"{violation} of {text}"
+
+
+def _reasons(calls: Sequence[Row], attempts: Sequence[Row]) -> Iterator[str]:
+    if len(calls) > len(attempts):
+        yield f"I4 {len(calls)} calls, {len(attempts)} attempt rows"
+    excused = sum(each["status"] in EXCUSES for each in attempts)
+    if len(calls) > 1 + excused:
+        yield f"I4 {len(calls)} calls, {excused} reasons for another"
+    starts = sorted(each["started_at"] for each in attempts)
+    for call, start in zip(sorted(each["at"] for each in calls), starts, strict=False):
+        if start > call + CLOCK_STEP_MS:
+            yield f"I4 a call at {call}, first written at {start}"
+    if left := [each for each in attempts if each["status"] == "started"]:
+        yield f"I5 {len(left)} calls without an outcome"
 
 
 def _costs(

@@ -29,13 +29,19 @@ def line(custom_id: str, text: str, *, model: str = "open", **more: object) -> d
     }
 
 
-def upload(client: Client, lines: Iterable[Mapping[str, object]]) -> str:
-    """Upload the lines as a file of purpose batch; return its id."""
-    content = b"".join(orjson.dumps(each) + b"\n" for each in lines)
+def jsonl(lines: Iterable[Mapping[str, object]]) -> bytes:
+    """Write lines as a file."""
+    return b"".join(orjson.dumps(each) + b"\n" for each in lines)
+
+
+def upload(
+    client: Client, content: bytes, *, name: str = "pile.jsonl", purpose: str = "batch"
+) -> str:
+    """Upload a file; return its id."""
     mark = uuid4().hex
     head = (
-        f'--{mark}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
-        f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="pile.jsonl"\r\n'
+        f'--{mark}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\n{purpose}\r\n'
+        f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
         "Content-Type: application/octet-stream\r\n\r\n"
     )
     body = head.encode() + content + f"\r\n--{mark}--\r\n".encode()
@@ -135,7 +141,7 @@ class Pile:
 def hand_over(client: Client, lines: Iterable[Mapping[str, Any]], **options: object) -> Pile:
     """Upload lines and make a batch of them; `options` stand in its request."""
     given = list(lines)
-    file_id = upload(client, given)
+    file_id = upload(client, jsonl(given))
     asked = {
         "input_file_id": file_id,
         "endpoint": "/v1/chat/completions",

@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +73,8 @@ class Service:
     """An API, a worker, a scheduler, and what they stand on; `api_2`, `worker_2` and `standby` are spare.
 
     `disruptions` counts what may cost a job a call: workers killed, frozen, or sent away. `receiver`
-    is told of every job, `others` are those that a test has registered.
+    is told of every job, `others` are those that a test has registered. `crew` are workers that a
+    test has added.
     """
 
     folder: Path
@@ -91,8 +92,10 @@ class Service:
     worker_2: Process
     scheduler: Process
     standby: Process
+    new_worker: Callable[[str], Process]
     disruptions: int = 0
     others: list[Receiver] = field(default_factory=list)
+    crew: list[Process] = field(default_factory=list)
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -102,7 +105,7 @@ class Service:
     @property
     def spares(self) -> tuple[Process, ...]:
         """Those that only run when a test starts them."""
-        return (self.api_2, self.worker_2, self.standby)
+        return (self.api_2, self.worker_2, self.standby, *self.crew)
 
     def start(self) -> None:
         """Start what is not running, with the settings of every day, and wait for the API."""
@@ -119,6 +122,11 @@ class Service:
         until(lambda: self._answers(self.api, self.client), "the API answers")
         if self.api_2.running:
             until(lambda: self._answers(self.api_2, self.client_2), "the second API answers")
+
+    def add_worker(self) -> None:
+        """Start one more worker, for this test."""
+        self.crew.append(self.new_worker(f"worker_{len(self.crew) + 3}"))
+        self.crew[-1].start()
 
     def crash_worker(self) -> None:
         """Kill the worker without warning."""
@@ -155,6 +163,7 @@ class Service:
         for spare in self.spares:
             if spare.running:
                 spare.stop()
+        self.crew.clear()
         self.upstream.clear()
         self.upstream.release()
         self.client.begin_anew()
@@ -234,6 +243,7 @@ def running_service(nursery: NurseryClient, folder: Path, database_url: str) -> 
             worker_2=process("worker_2", "dramatiq", *WORKER),
             scheduler=process("scheduler", "workers.scheduler"),
             standby=process("standby", "workers.scheduler"),
+            new_worker=lambda name: process(name, "dramatiq", *WORKER),
         )
         try:
             service.start()

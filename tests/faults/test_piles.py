@@ -14,7 +14,7 @@ from shared.clock import now_ms, rfc3339
 from tests.fakes.upstream_client import rule
 from tests.faults import oracle, pile_oracle, sql
 from tests.faults.client import Client
-from tests.faults.piles import Pile, hand_over, line, texts, upload
+from tests.faults.piles import Pile, hand_over, jsonl, line, texts, upload
 from tests.faults.polling import until
 from tests.faults.service import Service
 
@@ -93,7 +93,7 @@ def test_a_quota_refuses_at_the_door_and_stores_nothing(service: Service) -> Non
     service.api.stop()
     service.api.start(MAX_QUEUED_JOBS_PER_TENANT="50")
     service.await_api()
-    file_id = upload(service.client, _chats(texts(service.client, SLICE)))
+    file_id = upload(service.client, jsonl(_chats(texts(service.client, SLICE))))
     before = _stored(service)
 
     reply = service.client.call("POST", "/v1/batches", _request(file_id))
@@ -185,7 +185,7 @@ def _request(file_id: str, **more: object) -> dict[str, object]:
 
 
 def _without_window(client: Client, lines: list[dict[str, object]], by: str | None) -> Pile:
-    asked = _request(upload(client, lines), complete_by=by)
+    asked = _request(upload(client, jsonl(lines)), complete_by=by)
     del asked["completion_window"]
     reply = client.call("POST", "/v1/batches", asked)
     assert reply.status == 200, reply

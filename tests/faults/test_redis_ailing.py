@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.upstream_client import rule
-from tests.faults import oracle
+from tests.faults import oracle, pile_oracle
 from tests.faults.limits import most_at_once
+from tests.faults.piles import hand_over, line, texts
 from tests.faults.polling import stays, until
 from tests.faults.redis_proxy import SlowProxy
 from tests.faults.service import Service
 from tests.servers import free_port
 
 SLOW_S = 0.5
+PILE = 200
 
 
 def test_a_failover_forgets_the_last_writes(service: Service, tmp_path: Path) -> None:
@@ -34,6 +36,24 @@ def test_a_failover_forgets_the_last_writes(service: Service, tmp_path: Path) ->
     cases = oracle.settle(service)
     assert [len(case.calls) for case in cases] == [1] * 12
     assert most_at_once([call for case in cases for call in case.calls]) <= 4
+
+
+def test_a_failover_in_the_middle_of_a_batch(service: Service, tmp_path: Path) -> None:
+    service.upstream.script(rule("ok", model="narrow", delay_ms=40))
+    lines = texts(service.client, PILE)
+    pile = hand_over(service.client, [line(*each, model="narrow") for each in lines])
+    pile.follow()
+    until(lambda: pile.shown()["counts"]["completed"] >= PILE // 10, "the pile is at work")
+    _keep(service, tmp_path)
+    until(lambda: pile.shown()["counts"]["completed"] >= PILE // 2, "and goes on")
+
+    _set_back(service, tmp_path)
+
+    shown = pile.wait()
+    pile.stop()
+    assert shown["counts"]["completed"] == PILE
+    # Wake-ups came again, for what had ended long ago, and limits were those of a while ago.
+    pile_oracle.check(service, pile)
 
 
 def test_a_replica_that_only_reads(service: Service) -> None:

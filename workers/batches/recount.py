@@ -27,5 +27,6 @@ async def recount(resources: Resources) -> bool:
             await tally_store.number(db, await tally.add(db, ended))
         for batch_id in sorted({each.batch_id for each in ended}):
             await recount_store.sum_up(db, batch_id)
-    log.warning("batch.recounted", lines=len(lines))
+    if lines:
+        log.warning("batch.recounted", lines=len(lines))
     return len(lines) == AT_ONCE
