@@ -72,7 +72,10 @@ async def mark(db: AsyncConnection, batch_id: str, *, with_files: bool) -> bool:
         col(StoredFile.tenant_id) == row.tenant_id,
         col(StoredFile.deleted_at).is_(None),
     ]
-    if not with_files:
+    if with_files:
+        nameless = update(Batch).where(col(Batch.id) == batch_id)
+        await db.execute(nameless.values(output_file_id=None, error_file_id=None))
+    else:
         theirs.append(col(StoredFile.expires_at).is_(None))
     await db.execute(update(StoredFile).where(*theirs).values(deleted_at=now_ms()))
     return True

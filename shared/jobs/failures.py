@@ -13,7 +13,7 @@ import orjson
 
 from shared.database import Row
 from shared.errors import PenstockError
-from shared.jobs.transitions import JobState
+from shared.jobs.transitions import JobState, Reason
 
 SOON_S = 5.0
 BAD_REQUEST = 400
@@ -53,6 +53,12 @@ _FAILED: Mapping[str, _Told] = {
     "unknown_outcome": _Told(502, "unknown_outcome"),
     "timeout": _Told(504, "timeout"),
 }
+# By why it failed, where the job's own code says more than we could.
+_OWN: Mapping[str, int] = {
+    Reason.INVALID_DOCUMENT: 422,
+    Reason.SCHEMA_MISMATCH: 422,
+    Reason.POISON: 500,
+}
 # And for one whose time was over before it had an answer.
 _EXPIRED: Mapping[str, _Told] = {
     "timeout": _Told(504, "timeout"),
@@ -71,7 +77,7 @@ def failure_of(job: Row, answer: bytes | None) -> JobFailed | None:
     if state is JobState.COMPLETED:
         return None
     error = job["error"] or {}
-    told = _told(state, str(error.get("code")))
+    told = _told(state, job["reason"], str(error.get("code")))
     theirs = _provider_error(answer)
     status, code = told.status, told.code
     if code is None:
@@ -88,11 +94,13 @@ def failure_of(job: Row, answer: bytes | None) -> JobFailed | None:
     )
 
 
-def _told(state: JobState, code: str) -> _Told:
+def _told(state: JobState, reason: str, code: str) -> _Told:
     if state is JobState.CANCELLED:
         return _CANCELLED
     if state is JobState.EXPIRED:
         return _EXPIRED.get(code, _LATE)
+    if reason in _OWN:
+        return _Told(_OWN[reason], code)
     return _FAILED.get(code, _BUG)
 
 

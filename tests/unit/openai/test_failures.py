@@ -50,6 +50,22 @@ def test_a_failed_job(code: str | None, status: int, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("reason", "code", "status"),
+    [
+        (Reason.INVALID_DOCUMENT, "broken_document", 422),
+        (Reason.INVALID_DOCUMENT, "encrypted_document", 422),
+        (Reason.SCHEMA_MISMATCH, "schema_mismatch", 422),
+        (Reason.POISON, "poison", 500),
+    ],
+)
+def test_a_job_that_says_more_than_we_could(reason: Reason, code: str, status: int) -> None:
+    failure = failure_of(job(JobState.FAILED, code) | {"reason": reason}, None)
+
+    assert failure is not None
+    assert (failure.status, failure.code, failure.detail) == (status, code, f"it was {code}")
+
+
+@pytest.mark.parametrize(
     ("code", "status", "said", "retried"),
     [
         ("rate_limited", 503, "rate_limited", True),
