@@ -15,6 +15,7 @@ from shared.webhooks.egress import BlockedUrl, check_url
 
 LONGEST_CUSTOM_ID = 256
 MOST_SHOWN = 60
+LONGEST_MESSAGE, LONGEST_PARAM = 1000, 200
 METHOD = "POST"
 T = TypeVar("T")
 _ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
@@ -29,8 +30,8 @@ class Flaw(Exception):
     def __init__(self, code: str, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
-        self.param = param
+        self.message = _storable(message, LONGEST_MESSAGE)
+        self.param = param and _storable(param, LONGEST_PARAM)
 
     def again(self) -> "Flaw":
         """Return it anew: an exception that is raised twice keeps the traces of both."""
@@ -177,6 +178,13 @@ def _valid(validate: Callable[[object], T], value: object, name: str) -> T:
         raise Flaw("invalid_request", f"`{path}` is wrong: {first['msg']}.", path) from error
 
 
+def _storable(text: str, most: int) -> str:
+    # It may quote what a stranger wrote: megabytes, or NULs, which PostgreSQL does not store.
+    text = text if len(text) <= most else text[: most - 1] + "…"
+    return text.replace("\x00", "\\0")
+
+
 def _shown(value: object) -> str:
-    text = str(value)
+    # Python gives up on spelling out what is nested deeply.
+    text = "…" if isinstance(value, list | dict) else str(value)
     return f"`{text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + '…'}`"

@@ -98,6 +98,17 @@ async def test_one_wrong_line_rejects_the_batch(piles: Piles) -> None:
     assert len(await piles.yard.events(batch_id)) == 1
 
 
+async def test_a_line_with_what_no_database_stores_is_only_wrong(piles: Piles) -> None:
+    lines = [chat("a", priority="\x00"), chat("b", metadata={"\x00": "x"}), chat("c")]
+    batch_id = await piles.create(jsonl(lines), options={"on_invalid": "skip"})
+
+    await piles.expand()
+
+    batch = await piles.yard.row(batch_id)
+    assert (batch["state"], batch["total"], batch["invalid"]) == (BatchState.IN_PROGRESS, 1, 2)
+    assert [error["line"] for error in batch["errors"]] == [1, 2]
+
+
 async def test_a_thousand_errors_are_shown_and_all_are_counted(piles: Piles) -> None:
     batch_id = await piles.create(b"{}\n" * 1500)
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from shared.batches.envelope import LONGEST_MESSAGE, LONGEST_PARAM
 from shared.batches.lines import Line, LineChecker, LineError
 from shared.batches.options import BatchOptions
 from shared.jobs.draft import Endpoint
@@ -186,6 +187,28 @@ def test_what_is_wrong_with_a_file(raw: bytes, code: str, param: str) -> None:
     error = checker(task=TASK).check(raw, 1)
     assert isinstance(error, LineError)
     assert (error.code, error.param) == (code, param)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        changed(url="\x00"),
+        changed(method="\x00" * 100),
+        changed(priority="\x00"),
+        changed(metadata={"\x00": "a"}),
+        changed(webhook={"url": "https://example.com", "\x00" * 5000: 1}),
+        changed(url="/v1/documents", body={**TASK, "file_id": "file-1", "\x00": 1}),
+        changed(url="/v1/documents", body={**TASK, "file_id": "file-1", "x" * 9000: 1}),
+        changed(url=0).replace(b'"url":0', b'"url":' + b"[" * 1000 + b"]" * 1000),
+        changed(method=0).replace(b'"method":0', b'"method":' + b'{"a":' * 900 + b"0" + b"}" * 900),
+    ],
+)
+def test_what_is_said_of_a_line_can_always_be_stored(raw: bytes) -> None:
+    error = checker().check(raw, 1)
+    assert isinstance(error, LineError)
+    assert len(error.message) <= LONGEST_MESSAGE
+    assert len(error.param or "") <= LONGEST_PARAM
+    assert b"\\u0000" not in orjson.dumps(error.public())
 
 
 def test_a_custom_id_is_used_once() -> None:
