@@ -92,7 +92,8 @@ def on_postgres(upstream: Upstream, size: Size) -> Drained:
 
 @contextlib.contextmanager
 def _running(upstream: Upstream, size: Size, *, database: str = "") -> Iterator[Service]:
-    admitted = round(size.at_once / SHARE)
+    # Rounded down, as the limiter rounds what it keeps for others.
+    admitted = int(size.at_once / SHARE)
     settings = {"PENSTOCK_MAX_IN_FLIGHT": str(round(admitted * AHEAD))}
     if database:
         settings["PENSTOCK_DATABASE_URL"] = database
