@@ -1,5 +1,6 @@
 """Blobs that no row names: written before a crash, or by a worker that had lost its job."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 
@@ -12,13 +13,20 @@ from shared.files.blobs import BlobStore, StoredBlob
 
 log = structlog.get_logger()
 
+_OURS = re.compile(
+    r"(doctor|files|batches|requests|results)/([0-9a-v]{2}/)?"
+    r"(blob_|file-|batch_|req_|job_)[0-9a-v]{26}(-[\w-]+|/\d+-\d+)?(\.json)?"
+)
+"""How every blob is named that is written anywhere here."""
+
 
 class OrphanSearch:
     """One walk over all blobs, a few pages at a time.
 
     It removes those that are older than `age_s` and that nothing names. A young one may be about
     to be named. One that is older than the database itself is somebody else's, or the database is
-    not the one that it should be.
+    not the one that it should be. Whatever has another name than ours was put into the bucket by
+    somebody else.
     """
 
     def __init__(self, database: Database, blobs: BlobStore, *, age_s: float) -> None:
@@ -41,7 +49,11 @@ class OrphanSearch:
             return True
         async for page in self._pages:
             before = now_ms() - round(self._age_s * 1000)
-            old = [each.key for each in page if born_at < each.written_at < before]
+            old = [
+                each.key
+                for each in page
+                if born_at < each.written_at < before and _OURS.fullmatch(each.key)
+            ]
             if old:
                 await self._remove(old)
             if monotonic() > until:

@@ -124,7 +124,8 @@ class Composer:
         first = await anext(pieces, None)
         if first is None:
             return None, 0
-        key = f"batches/{batch_id[-2:]}/{batch_id}-{batch['outcomes']}-{which}"
+        # Of each end its own: a retry that is cancelled at once ends with what there was.
+        key = f"batches/{batch_id[-2:]}/{batch_id}-{batch['finalizing_at']}-{which}"
         size, sha256 = await resources.blobs.put_stream(key, _joined(first, pieces), ANY_SIZE)
         created_at = now_ms()
         life_s = batch["output_life_s"] or LIFE_S

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from shared.files.blobs import new_key
 from shared.jobs import retention_store
 from shared.jobs.transitions import JobState
 from tests.integration.cli.processes import until
@@ -99,8 +100,9 @@ async def test_two_leaders_count_a_job_once(archive: Archive) -> None:
 async def test_the_leader_of_the_schedulers_does_it(archive: Archive) -> None:
     await archive.add_job(days_ago=31)
     await archive.add_batch(2, days_ago=31)
-    orphan = archive.resources.settings.data_dir / "blobs" / "files" / "ab" / "lost"
-    await archive.blobs.put("files/ab/lost", b"x")
+    key = new_key("files")
+    orphan = archive.resources.settings.data_dir / "blobs" / key
+    await archive.blobs.put(key, b"x")
     os.utime(orphan, (time.time() - 90_000,) * 2)
     stopping = asyncio.Event()
     leading = asyncio.create_task(leader.run(archive.resources.settings, stopping))

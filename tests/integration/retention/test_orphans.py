@@ -9,11 +9,30 @@ from sqlalchemy import text
 
 from shared import tables
 from shared.files import orphan_store
+from shared.files.blobs import new_key
 from shared.files.orphans import OrphanSearch
+from shared.ids import file_id_of, new_id
 from tests.integration.retention.conftest import Archive
 from workers.scheduler import retention
 
 HOUR_S = 3600
+JOB, FILE = new_id("job"), f"files/ab/{new_id('blob')}"
+OURS = (
+    FILE,
+    new_key("doctor"),
+    f"files/ab/{file_id_of(1, b'0123456789')}",
+    f"requests/{new_id('req')}.json",
+    f"results/{JOB}.json",
+    f"results/{JOB}/1-2.json",
+    f"batches/ab/{new_id('batch')}-17-output",
+)
+FOREIGN = (
+    "backup.tar",
+    "files/ab/report.pdf",
+    "results/job_1/1-2.json",
+    f"elsewhere/{new_id('blob')}",
+    f"{FILE}.bak",
+)
 
 
 def age(archive: Archive, key: str, hours: float) -> None:
@@ -38,35 +57,36 @@ async def test_only_what_is_old_and_unnamed_goes(archive: Archive) -> None:
     for row in await archive.rows("job_request"):
         await archive.blobs.put(str(row["blob"]), b"{}")
     named = await archive.keys()
-    for key in ("requests/lost", "results/job_1/1-2.json", "files/ab/lost", "doctor/ab/x"):
+    for key in (*OURS, *FOREIGN):
         await archive.blobs.put(key, b"x")
     for key in await archive.keys():
         age(archive, key, 25)
-    await archive.blobs.put("results/job_1/1-3.json", b"young")
-    age(archive, "results/job_1/1-3.json", 23)
+    young = f"results/{JOB}/1-3.json"
+    await archive.blobs.put(young, b"young")
+    age(archive, young, 23)
     assert len(named) == 6
 
-    assert await search(archive) == 4
+    assert await search(archive) == len(OURS)
 
-    assert await archive.keys() == {*named, "results/job_1/1-3.json"}
+    assert await archive.keys() == {*named, *FOREIGN, young}
 
 
 async def test_one_older_than_the_database_is_somebody_elses(archive: Archive) -> None:
-    await archive.blobs.put("files/ab/foreign", b"x")
-    age(archive, "files/ab/foreign", 101 * 24)
+    await archive.blobs.put(FILE, b"x")
+    age(archive, FILE, 101 * 24)
 
     assert await search(archive) == 0
 
-    assert await archive.keys() == {"files/ab/foreign"}
+    assert await archive.keys() == {FILE}
 
 
 async def test_it_goes_on_where_its_time_ran_out(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.files.blobs.LISTED_AT_ONCE", 2)
-    for number in range(7):
-        await archive.blobs.put(f"files/ab/{number}", b"x")
-        age(archive, f"files/ab/{number}", 25)
+    for key in OURS:
+        await archive.blobs.put(key, b"x")
+        age(archive, key, 25)
     found = OrphanSearch(archive.database, archive.blobs, age_s=24 * HOUR_S)
 
     turns = 1
