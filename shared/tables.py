@@ -7,6 +7,8 @@ from shared.batches import model as batches
 from shared.events import model as events
 from shared.files import model as files
 from shared.jobs import model as jobs
+from shared.jobs import part_model as parts
+from shared.jobs import purged_model as purged
 from shared.outbox import OutboxMessage
 from shared.processes import model as processes
 from shared.webhooks import model as webhooks
@@ -19,7 +21,9 @@ __all__ = [
     "files",
     "jobs",
     "metadata",
+    "parts",
     "processes",
+    "purged",
     "webhooks",
 ]
 

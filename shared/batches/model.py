@@ -94,7 +94,6 @@ class Batch(SQLModel, table=True):
     cancelling_at: int | None = Field(default=None, sa_type=BigInteger)
     finished_at: int | None = Field(default=None, sa_type=BigInteger)
     purged_at: int | None = Field(default=None, sa_type=BigInteger)
-    deleted_at: int | None = Field(default=None, sa_type=BigInteger)
 
     __table_args__ = (
         Index("batch_by_tenant", "tenant_id", "created_at", "id"),

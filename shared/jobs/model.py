@@ -225,41 +225,6 @@ class JobResult(SQLModel, table=True):
     __table_args__ = (Index("job_result_blob", "blob", **_where("blob IS NOT NULL")),)
 
 
-class JobPart(SQLModel, table=True):
-    """What one call of several brought: kept, so that it is not asked for and billed again."""
-
-    __tablename__ = "job_part"
-
-    job_id: str = Field(primary_key=True)
-    generation: int = Field(primary_key=True)
-    number: int = Field(primary_key=True)
-    body: bytes = Field(sa_type=LargeBinary)
-
-
-class Purged(SQLModel, table=True):
-    """What is left of jobs whose time is over: how many ended how on a day, and what they cost.
-
-    `day` counts from 1970-01-01, UTC, by the time of the end.
-    """
-
-    tenant_id: str = Field(primary_key=True)
-    day: int = Field(primary_key=True)
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    input_tokens: int = Field(
-        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
-    )
-    output_tokens: int = Field(
-        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
-    )
-    cached_tokens: int = Field(
-        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
-    )
-    cost_nanousd: int = Field(default=0, sa_type=BigInteger)
-
-
 class Attempt(SQLModel, table=True):
     """One call to a provider; its row is written before the send."""
 

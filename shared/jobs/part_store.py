@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from shared.database import insert_into
 from shared.jobs.claims import ClaimedJob, PartEnd
-from shared.jobs.model import Job, JobPart
+from shared.jobs.model import Job
+from shared.jobs.part_model import JobPart
 
 
 async def load(db: AsyncConnection, job: ClaimedJob) -> Mapping[int, bytes]:

@@ -15,11 +15,11 @@ from shared.jobs.model import (
     Attempt,
     IdempotencyKey,
     Job,
-    JobPart,
     JobRequest,
     JobResult,
-    Purged,
 )
+from shared.jobs.part_model import JobPart
+from shared.jobs.purged_model import Purged
 from shared.webhooks import fanout_store
 
 DAY_MS = 86_400_000

@@ -19,7 +19,8 @@ from shared.files.model import StoredFile
 from shared.ids import new_id
 from shared.jobs import store
 from shared.jobs.draft import Endpoint, JobDraft
-from shared.jobs.model import Attempt, IdempotencyKey, JobPart, JobResult
+from shared.jobs.model import Attempt, IdempotencyKey, JobResult
+from shared.jobs.part_model import JobPart
 from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState
 from shared.resources import Resources, open_resources
