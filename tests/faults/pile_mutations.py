@@ -116,7 +116,7 @@ PILE_MUTATIONS = (
         "workers/scheduler/shares.py",
         "            self._had[tenant] = end\n",
         "            end = begin\n",
-        "test_a_newcomer_waits_for_a_turn",
+        "test_tenants_have_their_shares",
     ),
     Mutation(
         "dispatch: weights are not known",

@@ -11,7 +11,7 @@ import pytest
 
 from shared.enqueue import QueueName
 from tests.fakes.upstream_client import rule
-from tests.faults import pile_oracle
+from tests.faults import oracle, pile_oracle
 from tests.faults.client import Client
 from tests.faults.piles import ENDED, hand_over, line
 from tests.faults.polling import stays, until
@@ -70,7 +70,7 @@ def test_a_newcomer_waits_for_a_turn_of_the_slots(service: Service) -> None:
 def test_what_nobody_takes_is_given_once(service: Service) -> None:
     service.scheduler.stop()
     service.scheduler.start(WAKEUP_S="60")
-    service.freeze(service.worker)
+    _freeze_worker(service)
     pile = hand_over(service.client, _lines("many", FEW, "wide"))
     until(lambda: _most_often(service), "some lines are given", within_s=20)
 
@@ -82,7 +82,7 @@ def test_what_nobody_takes_is_given_once(service: Service) -> None:
 
 
 def test_what_is_lost_on_its_way_is_given_again(service: Service) -> None:
-    service.freeze(service.worker)
+    _freeze_worker(service)
     pile = hand_over(service.client, _lines("many", FEW, "wide"))
     until(lambda: _most_often(service), "some lines are given", within_s=20)
     with service.redis_client() as client:
@@ -92,6 +92,13 @@ def test_what_is_lost_on_its_way_is_given_again(service: Service) -> None:
     pile.wait(within_s=30)
 
     pile_oracle.check(service, pile)
+
+
+def _freeze_worker(service: Service) -> None:
+    """Freeze the worker once it is known to be there: nobody else is given anything."""
+    service.client.submit()
+    oracle.settle(service)
+    service.freeze(service.worker)
 
 
 def _stored(service: Service) -> int:
