@@ -7,6 +7,7 @@ from bench import (
     big_upload,
     bulk_parts,
     drains,
+    fairness,
     in_flight,
     jobs,
     long_poll,
@@ -172,6 +173,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "bulk_submit_postgres": lambda upstream, options: bulk_parts.measure_on_postgres(
         upstream, options.lines
     ),
+    "fairness": lambda upstream, _options: fairness.measure_fairness(upstream),
     "drain": lambda upstream, options: drains.measure_drain(upstream, options.lines),
     "workers": lambda upstream, options: drains.measure_workers(upstream, options.lines),
 }

@@ -1,13 +1,15 @@
 """The upstream that everything is measured against: a chat endpoint that costs next to nothing.
 
 `python -m bench.upstream --delay-ms 1000` prints its port and answers until it is terminated.
-`GET /stats` tells what it saw; `POST /reset?delay_ms=…&pause_ms=…` begins a new count: `delay_ms` is
-the time to an answer, `pause_ms` the time between the chunks of a stream.
+`GET /stats` tells what it saw; `POST /reset?delay_ms=…&pause_ms=…&spread_ms=…` begins a new count:
+`delay_ms` is the time to an answer, to which chance adds up to `spread_ms`, `pause_ms` the time
+between the chunks of a stream.
 """
 
 import argparse
 import asyncio
 import contextlib
+import random
 import re
 import resource
 from asyncio import Transport
@@ -55,6 +57,7 @@ class Stats:
 
     delay_s: float
     pause_s: float = 0.0
+    spread_s: float = 0.0
     calls: int = 0
     answered: int = 0
     in_flight: int = 0
@@ -70,9 +73,9 @@ class Upstream:
     def __init__(self, delay_s: float) -> None:
         self.stats = Stats(delay_s)
 
-    def reset(self, delay_s: float, pause_s: float) -> None:
+    def reset(self, delay_s: float, pause_s: float, spread_s: float) -> None:
         """Begin a new count."""
-        self.stats = Stats(delay_s, pause_s)
+        self.stats = Stats(delay_s, pause_s, spread_s)
 
 
 class _Connection(asyncio.Protocol):
@@ -116,7 +119,7 @@ class _Connection(asyncio.Protocol):
         elif head.startswith(b"POST /reset?delay_ms="):
             asked = parse_qs(head.split(b" ", 2)[1].partition(b"?")[2])
             self._upstream.reset(
-                *(int(asked[name][0]) / 1000 for name in (b"delay_ms", b"pause_ms"))
+                *(int(asked[name][0]) / 1000 for name in (b"delay_ms", b"pause_ms", b"spread_ms"))
             )
             self._reply(b"{}")
         else:
@@ -132,7 +135,8 @@ class _Connection(asyncio.Protocol):
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
         if stats.delay_s:
             loop = asyncio.get_running_loop()
-            self._timers.append(loop.call_later(stats.delay_s, self._answer_next, stats, body))
+            delay_s = stats.delay_s + stats.spread_s * random.random()
+            self._timers.append(loop.call_later(delay_s, self._answer_next, stats, body))
         else:
             self._answer(stats, body)
 

@@ -27,9 +27,13 @@ class Upstream:
         """Return what it saw since the last reset."""
         return self._ask("/stats")
 
-    def reset(self, *, delay_ms: int, pause_ms: int = 0) -> None:
-        """Begin a new count, with another latency, and another pause between chunks."""
-        self._ask(f"/reset?delay_ms={delay_ms}&pause_ms={pause_ms}", method="POST")
+    def reset(self, *, delay_ms: int, pause_ms: int = 0, spread_ms: int = 0) -> None:
+        """Begin a new count, with another latency, and another pause between chunks.
+
+        Answers take up to `spread_ms` longer, each for itself.
+        """
+        asked = f"delay_ms={delay_ms}&pause_ms={pause_ms}&spread_ms={spread_ms}"
+        self._ask(f"/reset?{asked}", method="POST")
 
     def _ask(self, path: str, *, method: str = "GET") -> dict[str, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)

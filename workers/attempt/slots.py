@@ -1,11 +1,11 @@
 """Jobs in hand that wait a moment for a slot of their lane: whoever leaves one calls the next.
 
 It spares the way back to the database where slots change hands every few milliseconds. Interactive
-work is called first, and of the others one tenant after another.
+work is called first, and of the others the tenant that was called least: who comes with a single
+job does not stand behind a crowd.
 """
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -25,10 +25,14 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Line:
-    """Those who wait for one lane: by tenant, whose turn comes first."""
+    """Those who wait for one lane, by tenant, and how often each tenant was called.
+
+    Who comes anew begins where those are who were called least.
+    """
 
     waiting: dict[str, list[_Waiter]] = field(default_factory=dict)
-    turns: deque[str] = field(default_factory=deque)
+    called: dict[str, int] = field(default_factory=dict)
+    least: int = 0
     poll: asyncio.TimerHandle | None = None
 
 
@@ -56,7 +60,6 @@ class Slots:
         line = self._lines.setdefault(lane, _Line())
         if tenant_id not in line.waiting:
             line.waiting[tenant_id] = []
-            line.turns.append(tenant_id)
         heappush(line.waiting[tenant_id], waiter)
         self._poll_later(lane, line)
         try:
@@ -80,7 +83,7 @@ class Slots:
             if not waiter.called.done():
                 waiter.called.set_result(polled)
                 break
-        if not line.turns:
+        if not line.waiting:
             if line.poll is not None:
                 line.poll.cancel()
             del self._lines[lane]
@@ -98,14 +101,18 @@ class Slots:
 
 
 def _next(line: _Line) -> _Waiter | None:
-    if not line.turns:
+    if not line.waiting:
         return None
-    urgent = min(line.turns, key=lambda tenant: line.waiting[tenant][0].key[0])
-    tenant = urgent if line.waiting[urgent][0].key[0] == 0 else line.turns[0]
-    line.turns.remove(tenant)
+
+    def order(tenant: str) -> tuple[bool, int, Key]:
+        key = line.waiting[tenant][0].key
+        return key[0] > 0, max(line.called.get(tenant, 0), line.least), key
+
+    tenant = min(line.waiting, key=order)
+    line.least = max(line.called.get(tenant, 0), line.least)
+    line.called[tenant] = line.least + 1
     waiter = heappop(line.waiting[tenant])
-    if line.waiting[tenant]:
-        line.turns.append(tenant)
-    else:
+    if not line.waiting[tenant]:
         del line.waiting[tenant]
+        line.called = {each: times for each, times in line.called.items() if times > line.least}
     return waiter

@@ -31,13 +31,28 @@ async def call(slots: Slots, times: int) -> None:
 
 async def test_tenants_are_called_in_turn_and_the_urgent_first() -> None:
     slots = Slots()
-    called, tasks = await line_up(slots, ("a", 2), ("a", 2), ("a", 1), ("b", 2), ("c", 0), ("a", 2))
+    called, tasks = await line_up(slots, ("a", 2), ("a", 2), ("a", 1), ("b", 2), ("c", 0), ("b", 2))
 
     await call(slots, 6)
 
-    assert called == ["c4", "a2", "b3", "a0", "a1", "a5"]
+    assert called == ["c4", "a2", "b3", "a0", "b5", "a1"]
     await asyncio.gather(*tasks)
     assert not slots.crowded("lane")
+
+
+async def test_who_comes_with_a_single_job_is_next() -> None:
+    slots = Slots()
+    called, tasks = await line_up(slots, *[("a", 1)] * 20)
+    await call(slots, 10)
+    _, more = await line_up(slots, ("b", 2))
+    (mine,) = more
+
+    await call(slots, 1)
+
+    assert mine.done()
+    assert called == [f"a{nth}" for nth in range(10)]
+    await call(slots, 10)
+    await asyncio.gather(*tasks)
 
 
 async def test_who_is_impatient_or_gone_is_not_called() -> None:
