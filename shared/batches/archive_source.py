@@ -5,7 +5,6 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from lzma import LZMAError
 from typing import Any, cast
 
@@ -14,10 +13,10 @@ import orjson
 from shared.batches.archive import Entry, open_archive, read_directory
 from shared.batches.envelope import Flaw
 from shared.batches.lines import Line, LineError
+from shared.batches.outputs import unpacked_file_id
 from shared.batches.reading import Check, Place, Reading, Skipped
 from shared.database import Row
 from shared.files.blobs import READ_BYTES, BlobStore
-from shared.ids import file_id_of
 from shared.settings import Settings
 
 AT_ONCE = 32
@@ -86,8 +85,8 @@ class ArchiveSource:
         return check(orjson.dumps(line), number)
 
     def _file_id(self, entry: Entry) -> str:
-        identity = f"{self._batch['id']}.{self._number}.{entry.number}"
-        return file_id_of(self._batch["created_at"], sha256(identity.encode()).digest())
+        batch = self._batch
+        return unpacked_file_id(batch["id"], batch["created_at"], self._number, entry.number)
 
     async def _store(self, archive: zipfile.ZipFile, entry: Entry, line: Line) -> dict[str, Any]:
         file_id = cast("str", line.file_id)

@@ -9,7 +9,8 @@ from time import monotonic
 import structlog
 
 from shared.batches import purge_store
-from shared.database import Database, Row
+from shared.batches.outputs import unpacked_file_id
+from shared.database import Database, Row, chunks
 from shared.files import removal
 from shared.files.blobs import BlobStore
 from shared.jobs import retention_store
@@ -17,6 +18,7 @@ from shared.jobs import retention_store
 log = structlog.get_logger()
 
 LINES_AT_ONCE = 100
+FILES_AT_ONCE = 500
 PAUSE_S = 0.02
 AT_HAND_S = 1.0
 """What a caller waits for at most; the rest goes behind its back."""
@@ -44,6 +46,7 @@ async def clear(database: Database, blobs: BlobStore, batch_id: str, *, within_s
             return False
         # Others write too, and SQLite lets in one at a time.
         await asyncio.sleep(PAUSE_S)
+    await _forget_unpacked(database, batch_id)
     async with database.transaction() as db:
         inputs = await purge_store.finish(db, batch_id)
     await removal.remove_blobs(blobs, inputs)
@@ -59,3 +62,18 @@ async def _clear_some(database: Database, blobs: BlobStore, batch_id: str) -> bo
         removed = await retention_store.remove_lines(db, ids)
     await removal.remove_blobs(blobs, removed.blobs)
     return True
+
+
+async def _forget_unpacked(database: Database, batch_id: str) -> None:
+    """Take the files out of sight that came in the batch's archives."""
+    async with database.reading() as db:
+        found = await purge_store.archives(db, batch_id)
+    for each in found:
+        entries = range(1, each["entries"] + 1)
+        for some in chunks(entries, FILES_AT_ONCE):
+            ids = [
+                unpacked_file_id(batch_id, each["made_at"], each["number"], entry) for entry in some
+            ]
+            async with database.transaction() as db:
+                await purge_store.forget_files(db, each["tenant_id"], ids)
+            await asyncio.sleep(PAUSE_S)

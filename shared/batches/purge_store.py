@@ -1,13 +1,15 @@
 """SQL of the end of a batch's time: its lines go, the batch with its counts and cost stays."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, cast, delete, func, literal, select, update
+from sqlalchemy import BigInteger, and_, cast, delete, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.auth.model import Tenant
-from shared.batches.model import Batch, BatchEvent, BatchInput
+from shared.batches.model import Batch, BatchEvent, BatchInput, InputKind
+from shared.batches.outputs import OUTPUT_PURPOSE, WRITTEN, output_name
 from shared.database import Row, fetch, now_ms
 from shared.files.model import StoredFile
 from shared.jobs.model import WAITING, Job, in_state
@@ -61,14 +63,25 @@ async def mark(db: AsyncConnection, batch_id: str, *, with_files: bool) -> bool:
             webhook=None,
             version=Batch.version + 1,
         )
-        .returning(col(Batch.tenant_id), col(Batch.output_file_id), col(Batch.error_file_id))
+        .returning(
+            col(Batch.tenant_id),
+            col(Batch.created_at),
+            col(Batch.output_file_id),
+            col(Batch.error_file_id),
+        )
     )
     row = (await db.execute(marked)).one_or_none()
     if row is None:
         return False
-    outputs = [each for each in row[1:] if each is not None]
+    # One that was retried has ended before, and each end has its files.
+    of_any_end = and_(
+        col(StoredFile.created_at) >= row.created_at,
+        col(StoredFile.filename).in_([output_name(batch_id, which) for which in WRITTEN]),
+        col(StoredFile.purpose) == OUTPUT_PURPOSE,
+    )
+    outputs = [each for each in row[2:] if each is not None]
     theirs = [
-        col(StoredFile.id).in_(outputs),
+        or_(col(StoredFile.id).in_(outputs), of_any_end),
         col(StoredFile.tenant_id) == row.tenant_id,
         col(StoredFile.deleted_at).is_(None),
     ]
@@ -91,6 +104,28 @@ async def lines(db: AsyncConnection, batch_id: str, *, limit: int) -> Sequence[s
         if ids := (await db.execute(query.limit(limit))).scalars().all():
             return ids
     return ()
+
+
+async def archives(db: AsyncConnection, batch_id: str) -> Sequence[Row]:
+    """Return the archives of a batch: its tenant, `made_at`, their numbers and how many entries each has."""
+    query: Any = (
+        select(
+            col(Batch.tenant_id),
+            col(Batch.created_at).label("made_at"),
+            col(BatchInput.number),
+            col(BatchInput.stored_lines).label("entries"),
+        )
+        .join(Batch, col(Batch.id) == col(BatchInput.batch_id))
+        .where(col(BatchInput.batch_id) == batch_id, col(BatchInput.kind) == InputKind.ZIP)
+    )
+    return await fetch(db, query)
+
+
+async def forget_files(db: AsyncConnection, tenant_id: str, ids: Sequence[str]) -> None:
+    """Take files out of sight; their bytes go with the next sweep."""
+    theirs = (col(StoredFile.id).in_(ids), col(StoredFile.tenant_id) == tenant_id)
+    alive = col(StoredFile.deleted_at).is_(None)
+    await db.execute(update(StoredFile).where(*theirs, alive).values(deleted_at=now_ms()))
 
 
 async def finish(db: AsyncConnection, batch_id: str) -> Sequence[str]:

@@ -17,6 +17,7 @@ from shared.batches import lifecycle_store
 from shared.batches.announcing import announce
 from shared.batches.model import BatchState
 from shared.batches.outcomes import Outcomes
+from shared.batches.outputs import OUTPUT_PURPOSE, output_name
 from shared.batches.results import file_line
 from shared.batches.results_store import Which
 from shared.batches.view import ended
@@ -35,7 +36,6 @@ REST_S = 5.0
 """After a failure, a full disk for example, it is tried again after this time."""
 LEAVE_S = 3.0
 ANY_SIZE = 1 << 60
-PURPOSE = "batch_output"
 _EVENTS = {
     BatchState.COMPLETED: EventType.BATCH_COMPLETED,
     BatchState.EXPIRED: EventType.BATCH_EXPIRED,
@@ -132,8 +132,8 @@ class Composer:
         row = {
             "id": file_id_of(created_at, secrets.token_bytes(10)),
             "tenant_id": batch["tenant_id"],
-            "filename": f"{batch_id}_{which}.jsonl",
-            "purpose": PURPOSE,
+            "filename": output_name(batch_id, which),
+            "purpose": OUTPUT_PURPOSE,
             "content_type": "application/jsonl",
             "lines": outcomes.lines,
             "bytes": size,
