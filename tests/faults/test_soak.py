@@ -18,7 +18,9 @@ from tests.faults.piles import hand_over, line, texts
 from tests.faults.service import Service
 
 UNLUCKY = 50
-"""Every so manieth line fails at its first call: two in a hundred."""
+"""Every so manieth line fails at first: two in a hundred."""
+ALIKE = 5
+"""So many of them share their failures: even if one has them all, it has attempts left."""
 SLOWNESS_MS = (120, 170, 230, 280)
 MOST_S = 1080
 SMALL = 2000
@@ -58,15 +60,19 @@ def test_nothing_is_lost_and_nothing_is_doubled(
 
 
 def _set_moods(service: Service, number: int) -> None:
+    groups = math.ceil(number / UNLUCKY / ALIKE)
     service.upstream.script(
-        rule("status", marker="-unlucky-", status=500, times=number // UNLUCKY),
+        *(
+            rule("status", marker=f"-unlucky{each}-", status=500, times=ALIKE)
+            for each in range(groups)
+        ),
         *(rule("ok", marker=f"-{each}ms-", delay_ms=each) for each in SLOWNESS_MS),
     )
 
 
 def _lines(service: Service, number: int) -> Iterator[dict[str, object]]:
     for n, (custom_id, text) in enumerate(texts(service.client, number, "soak")):
-        mood = "-unlucky-" if n % UNLUCKY == 0 else "-"
+        mood = f"-unlucky{n // UNLUCKY // ALIKE}-" if n % UNLUCKY == 0 else "-"
         slow = SLOWNESS_MS[n % len(SLOWNESS_MS)]
         yield line(custom_id, f"{mood}{slow}ms-{text}", max_attempts=8)
 
