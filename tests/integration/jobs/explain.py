@@ -76,7 +76,7 @@ async def _of_sqlite(db: AsyncConnection, statement: str, parameters: Any) -> Pl
 async def _partial_indexes(db: AsyncConnection) -> set[str]:
     # What ended is not in them, but for these: reading one whole is reading what waits.
     query = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql LIKE '%queued%'"
-    running = "OR type = 'index' AND sql LIKE '%running%'"
+    running = "OR type = 'index' AND sql LIKE '%running%' OR name = 'job_uncounted'"
     return {row.name for row in await db.exec_driver_sql(f"{query} {running}")}
 
 

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from shared import migrate
-from shared.batches import lifecycle_store, lines_store, purge_store, results_store, twin_store
+from shared.batches import (
+    lifecycle_store,
+    lines_store,
+    purge_store,
+    recount_store,
+    results_store,
+    twin_store,
+)
 from shared.batches import store as batch_store
 from shared.clock import now_ms
 from shared.database import Database
@@ -150,6 +157,7 @@ HOT: dict[str, tuple[Act, int]] = {
     "pause lines": (lambda db: lines_store.mark_paused(db, "batch_now", limit=200), 1700),
     "let lines go": (lambda db: lines_store.let_go(db, "batch_now", limit=200), 1700),
     "stop lines": (lambda db: lines_store.stop_running(db, "batch_now", limit=200), 400),
+    "uncounted lines": (lambda db: recount_store.uncounted(db, limit=500), 0),
     "running lines": (lambda db: lines_store.running(db, "batch_now"), len(RUNNING)),
     "twins": (lambda db: twin_store.askers(db, "ten_big", ["twin-1", "twin-2"]), 10),
     # the end of things' time
