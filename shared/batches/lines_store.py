@@ -63,21 +63,22 @@ async def cancel_waiting(db: AsyncConnection, batch_id: str, *, limit: int) -> l
 async def mark_paused(db: AsyncConnection, batch_id: str, *, limit: int) -> int:
     """Take waiting lines of a paused batch out of what is due; return how many."""
     # Those that wait for another's answer stay as they are: that one is not to come either.
-    mine = (in_state(*WAITING), col(Job.batch_id) == batch_id, col(Job.held).is_(None))
     paused = select(col(Batch.id)).where(col(Batch.id) == batch_id, col(Batch.paused))
-    here = (col(Job.id).in_(_waiting(db, mine, limit)), col(Job.batch_id).in_(paused))
+    mine = (in_state(*WAITING), col(Job.batch_id) == batch_id, col(Job.held).is_(None))
+    # All conditions in there: PostgreSQL would compare every line of the batch with each of these.
+    some = _waiting(db, (*mine, col(Job.batch_id).in_(paused)), limit)
     # A message that was sent for one finds it held: the next one is sent when it is let go.
-    mark = update(Job).where(*here, in_state(*WAITING)).values(held=PAUSED, wakeup_at=None)
-    return (await db.execute(mark)).rowcount
+    mark = update(Job).where(col(Job.id).in_(some), in_state(*WAITING))
+    return (await db.execute(mark.values(held=PAUSED, wakeup_at=None))).rowcount
 
 
 async def let_go(db: AsyncConnection, batch_id: str, *, limit: int) -> int:
     """Put lines of a batch that is paused no more back into what is due; return how many."""
-    mine = (in_state(*WAITING), col(Job.batch_id) == batch_id, col(Job.held) == PAUSED)
     runs = select(col(Batch.id)).where(col(Batch.id) == batch_id, col(Batch.paused).is_(False))
-    here = (col(Job.id).in_(_waiting(db, mine, limit)), col(Job.batch_id).in_(runs))
-    free = update(Job).where(*here, in_state(*WAITING)).values(held=None, wakeup_at=None)
-    return (await db.execute(free)).rowcount
+    mine = (in_state(*WAITING), col(Job.batch_id) == batch_id, col(Job.held) == PAUSED)
+    some = _waiting(db, (*mine, col(Job.batch_id).in_(runs)), limit)
+    free = update(Job).where(col(Job.id).in_(some), in_state(*WAITING))
+    return (await db.execute(free.values(held=None, wakeup_at=None))).rowcount
 
 
 async def retried(
