@@ -3,7 +3,7 @@
 import asyncio
 import zipfile
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from lzma import LZMAError
 from typing import Any, cast
@@ -20,6 +20,8 @@ from shared.files.blobs import READ_BYTES, BlobStore
 from shared.settings import Settings
 
 AT_ONCE = 32
+BYTES_AT_ONCE = 16 * 1024 * 1024
+"""Other batches wait meanwhile."""
 BROKEN = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, NotImplementedError)
 PURPOSE = "user_data"
 
@@ -41,8 +43,7 @@ class ArchiveSource:
     ) -> AsyncIterator[Reading]:
         """Yield the files, a few at a time; each has been unpacked once, to see that it is whole."""
         async with self._open() as (archive, entries):
-            for at in range(start.lines, len(entries), AT_ONCE):
-                some = entries[at : at + AT_ONCE]
+            for some in _handfuls(entries[start.lines :]):
                 wanted = [each for each in some if not skipped.covers(first_line + each.number - 1)]
                 items = [
                     await self._item(archive, each, check, first_line + each.number - 1)
@@ -109,6 +110,19 @@ class ArchiveSource:
             # They are the batch's own, and kept as long as its results are.
             "expires_at": self._batch["complete_by"] + round(kept_s * 1000),
         }
+
+
+def _handfuls(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    some: list[Entry] = []
+    size = 0
+    for entry in entries:
+        some.append(entry)
+        size += entry.info.file_size
+        if len(some) == AT_ONCE or size >= BYTES_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _read_through(archive: zipfile.ZipFile, entry: Entry) -> Flaw | None:

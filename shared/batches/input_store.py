@@ -34,12 +34,17 @@ class Step:
     jobs: int
 
 
-async def unread(db: AsyncConnection, *, limit: int) -> Sequence[str]:
-    """Return batches of which something is to be read, oldest first."""
+async def unread(db: AsyncConnection, *, limit: int) -> Sequence[tuple[str, str]]:
+    """Return (id, tenant) of batches of which something is to be read: the oldest of each tenant first.
+
+    Then come their second ones, and so on: nobody's many stand before another's one.
+    """
     some = select(col(BatchInput.batch_id)).where(col(BatchInput.stored).is_(False))
-    query = select(col(Batch.id)).where(col(Batch.id).in_(some))
-    found = await db.execute(query.order_by(col(Batch.created_at), col(Batch.id)).limit(limit))
-    return found.scalars().all()
+    age = (col(Batch.created_at), col(Batch.id))
+    place = func.row_number().over(partition_by=col(Batch.tenant_id), order_by=age)
+    query = select(col(Batch.id), col(Batch.tenant_id)).where(col(Batch.id).in_(some))
+    found = await db.execute(query.order_by(place, *age).limit(limit))
+    return [(row.id, row.tenant_id) for row in found]
 
 
 async def batch(db: AsyncConnection, batch_id: str) -> Row | None:

@@ -1,6 +1,7 @@
 """Batches are read in turns, several at once, so that a small one waits for no large one."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from time import monotonic
 
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 4
 TURN_S = 0.25
-MOST_OPEN = 64
+MOST_OPEN, MOST_OPEN_OF_TENANT = 64, 8
 MOST_LISTED = 500
 REST_S = 10.0
 
@@ -43,15 +44,24 @@ class Turns:
     async def _look(self) -> None:
         async with self._resources.database.reading() as db:
             unread = await input_store.unread(db, limit=MOST_LISTED)
-        for batch_id in self._queue.keys() - set(unread):
-            del self._queue[batch_id]
+        tenant_of = dict(unread)
+        if len(unread) < MOST_LISTED:
+            for batch_id in self._queue.keys() - tenant_of.keys():
+                del self._queue[batch_id]
         now = monotonic()
         self._resting = {each: until for each, until in self._resting.items() if until > now}
-        for batch_id in unread:
+        opened = Counter(tenant_of.get(batch_id) for batch_id in self._queue)
+        for batch_id, tenant_id in unread:
             fresh = batch_id not in self._queue and batch_id not in self._resting
-            if fresh and len(self._queue) < MOST_OPEN:
+            if fresh and self._has_room(opened[tenant_id]):
+                opened[tenant_id] += 1
                 expansion = Expansion(self._resources, batch_id, self._names, self._pairing)
                 self._queue[batch_id] = expansion.run()
+
+    def _has_room(self, of_tenant: int) -> bool:
+        # There is always room for one of each: however much another has, it must not wait for that.
+        most = MOST_OPEN_OF_TENANT if len(self._queue) < MOST_OPEN else 1
+        return of_tenant < most
 
     async def _turn(self, batch_id: str) -> Exception | None:
         run = self._queue.pop(batch_id)

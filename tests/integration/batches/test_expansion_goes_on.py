@@ -109,6 +109,24 @@ async def test_of_a_batch_that_is_cancelled_only_what_was_checked_is_stored(
     assert (batch["total"], batch["cancelled"]) == (total, total)
 
 
+async def test_nobody_waits_for_the_many_batches_of_another(
+    piles: Piles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "MOST_OPEN", 4)
+    monkeypatch.setattr(turns, "MOST_LISTED", 6)
+    for _ in range(8):
+        await piles.create(jsonl(chat(f"c{i}") for i in range(10_000)))
+    leader = Turns(piles.resources)
+    await leader.perform()
+    small = await piles.create(jsonl([chat("one")]), tenant_id="ten_2")
+
+    for _ in range(8):
+        await leader.perform()
+
+    assert len(await piles.yard.lines(small)) == 1
+    assert len(leader._queue) == 4
+
+
 async def test_a_small_batch_does_not_wait_for_large_ones(piles: Piles) -> None:
     large = [await piles.create(jsonl(chat(f"c{i}") for i in range(20_000))) for _ in range(4)]
     leader = Turns(piles.resources)
