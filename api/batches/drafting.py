@@ -17,7 +17,7 @@ from shared.resources import Resources
 from shared.settings import Settings
 from shared.webhooks.secrets import SecretBox
 
-_MINUTE_MS = 60_000
+_MINUTE_MS, _DAY_MS = 60_000, 86_400_000
 _TASK = {
     "model": "model",
     "instructions": "instructions",
@@ -103,7 +103,7 @@ def check_deadline(complete_by: int, now: int, settings: Settings, *, param: str
         detail = f"`{param}` must be later than now."
         raise BadRequest(detail, param=param)
     if complete_by - now > longest:
-        detail = f"`{param}` must be within {longest // _MINUTE_MS} minutes from now."
+        detail = f"`{param}` must be within {_spelled(longest)} from now."
         limit = {"limit": longest // 1000}
         raise BadRequest(detail, param=param, extra=limit)
 
@@ -139,3 +139,9 @@ def read_claim(
     digest = sha256(f"{request.url.path.removeprefix('/openai')}\0{identity}\0".encode())
     digest.update(asked.model_dump_json(by_alias=True).encode())
     return IdempotencyClaim(key, digest.hexdigest())
+
+
+def _spelled(span_ms: int) -> str:
+    if span_ms % _DAY_MS == 0:
+        return f"{span_ms // _DAY_MS} days"
+    return f"{span_ms // _MINUTE_MS} minutes"

@@ -163,7 +163,7 @@ class BatchSubmit(BatchAsked):
     input_file_id: FileId | None = Field(
         None, description="A JSONL file with a request a line, uploaded with the purpose `batch`."
     )
-    requests: list[RawLine] | None = Field(None, description="The lines themselves.")
+    requests: list[RawLine] | None = Field(None, min_length=1, description="The lines themselves.")
     files: list[FileId | BatchFile] | None = Field(
         None, min_length=1, description="Uploaded documents: each is one line."
     )

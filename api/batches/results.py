@@ -73,7 +73,9 @@ def _span(request: Request) -> tuple[int, int | None]:
 
 
 def _purged(batch_id: str) -> Gone:
-    detail = f"The results of the batch `{batch_id}` are gone: it was deleted, or their time was over."
+    detail = (
+        f"The results of the batch `{batch_id}` are gone: it was deleted, or their time was over."
+    )
     return Gone(detail, code="batch_purged", param="batch_id")
 
 

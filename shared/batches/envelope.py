@@ -22,6 +22,9 @@ _ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
 _PRIORITIES = {priority.value: priority for priority in Priority}
 _METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
 _WEBHOOK = TypeAdapter(JobWebhook)
+_OPTIONS = frozenset({"custom_id", "priority", "max_attempts", "metadata", "webhook"})
+_OF_REQUESTS = _OPTIONS | {"method", "url", "body"}
+_OF_DOCUMENTS = _OPTIONS | {"file_id"}
 
 
 class Flaw(Exception):
@@ -59,11 +62,12 @@ def read_envelope(raw: bytes, options: BatchOptions, settings: Settings) -> Enve
     try:
         line = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        message = f"This line is not valid JSON ({error}): write one JSON object a line."
+        message = f"This line is not valid JSON ({error}): write one JSON object a line, in UTF-8."
         raise Flaw("invalid_json_line", message) from error
     if type(line) is not dict:
         message = "This line is no JSON object: write one request a line, in braces."
         raise Flaw("invalid_json_line", message)
+    _refuse_unknown(line, _OF_REQUESTS if options.task is None else _OF_DOCUMENTS)
     custom_id = _custom_id(line)
     if options.task is None:
         endpoint, body = _request(line, options.endpoint)
@@ -80,6 +84,15 @@ def read_envelope(raw: bytes, options: BatchOptions, settings: Settings) -> Enve
         tags=_tags(line["metadata"]) if line.get("metadata") is not None else {},
         webhook=_webhook(line["webhook"], settings) if line.get("webhook") is not None else None,
     )
+
+
+def _refuse_unknown(line: Mapping[str, Any], known: frozenset[str]) -> None:
+    if line.keys() <= known:
+        return
+    name = min(line.keys() - known)
+    shown = name if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]}…"
+    message = f"`{shown}` is no field of a line: it takes {', '.join(sorted(known))}."
+    raise Flaw("unknown_parameter", message, name)
 
 
 def _custom_id(line: Mapping[str, Any]) -> str:
@@ -175,7 +188,13 @@ def _valid(validate: Callable[[object], T], value: object, name: str) -> T:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(map(str, (name, *first["loc"])))
-        raise Flaw("invalid_request", f"`{path}` is wrong: {first['msg']}.", path) from error
+        words = _WORDS.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+        message = f"`{path}` is wrong: {words[:1].lower()}{words[1:]}."
+        raise Flaw("invalid_request", message, path) from error
+
+
+# Where pydantic speaks of classes.
+_WORDS = {"model_type": "it must be a JSON object", "dict_type": "it must be a JSON object"}
 
 
 def _storable(text: str, most: int) -> str:

@@ -30,6 +30,7 @@ class Findings:
     errors: list[LineError] = field(default_factory=list)
     skipped: Skipped = field(default_factory=Skipped)
     models: set[str] = field(default_factory=set)
+    endpoints: set[str] = field(default_factory=set)
     kept: list[Reading] | None = field(default_factory=list)
     fatal: LineError | None = None
 
@@ -43,6 +44,8 @@ class Findings:
         self.errors.extend(errors[: MOST_ERRORS - len(self.errors)])
         if len(self.models) <= 1:
             self.models.update(line.model for line in lines)
+        if len(self.endpoints) <= 1:
+            self.endpoints.update(line.endpoint for line in lines)
         self.bytes += sum(len(line.body) for line in lines)
         if self.kept is not None:
             self.kept.append(Reading(lines, reading.place))
@@ -123,9 +126,9 @@ def _is_refused(work: Work, findings: Findings) -> bool:
 
 async def _refuse(db: AsyncConnection, work: Work, findings: Findings) -> None:
     errors = [*filter(None, (findings.fatal,)), *findings.errors]
-    if not findings.right and not findings.fatal:
-        errors.insert(0, _empty(findings))
     is_nothing = not findings.wrong and findings.fatal is None
+    if is_nothing:
+        errors.append(_empty(work))
     if work.is_first and not (is_nothing and work.batch["open"]):
         shown = work.errors_with(errors) or ()
         row = await input_store.fail(db, work.batch_id, invalid=findings.wrong, errors=shown)
@@ -138,7 +141,10 @@ async def _refuse(db: AsyncConnection, work: Work, findings: Findings) -> None:
 
 
 async def _begin(db: AsyncConnection, work: Work, findings: Findings) -> None:
-    values: dict[str, object] = {"model": _model(work.batch, findings.models)}
+    values: dict[str, object] = {
+        name: _one(work.batch, name, found)
+        for name, found in (("model", findings.models), ("endpoint", findings.endpoints))
+    }
     if findings.errors:
         values["errors"] = work.errors_with(findings.errors)
     await _go_on(db, work, lines=findings.right, invalid=findings.wrong, values=values)
@@ -159,15 +165,18 @@ def _there(row: Row | None) -> Row:
     return row
 
 
-def _model(batch: Row, found: set[str]) -> str | None:
+def _one(batch: Row, name: str, found: set[str]) -> str | None:
     # The one that every line names, if they all name one.
-    every = found | ({batch["model"]} if batch["total"] else set())
+    every = found | ({batch[name]} if batch["total"] else set())
     return every.pop() if len(every) == 1 else None
 
 
-def _empty(findings: Findings) -> LineError:
-    what = "no line that can be done" if findings.wrong else "no lines"
-    message = f"There are {what} in the file: write one request a line."
+def _empty(work: Work) -> LineError:
+    message = (
+        "There are no documents in the archive."
+        if work.is_archive
+        else "There are no lines in the file: write one request a line."
+    )
     return LineError(None, "empty_file", message)
 
 

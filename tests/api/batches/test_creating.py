@@ -117,9 +117,9 @@ async def test_an_open_batch_begins_without_lines(clerk: Clerk) -> None:
         ({"endpoint": "/v1/responses"}, "endpoint", "/v1/chat/completions"),
         ({"completion_window": "soon"}, "completion_window", "such as `30m`"),
         ({"completion_window": "0h"}, "completion_window", "such as `30m`"),
-        ({"completion_window": "8d"}, "completion_window", "10080 minutes"),
+        ({"completion_window": "8d"}, "completion_window", "7 days"),
         ({"complete_by": "2020-01-01T00:00:00Z"}, "complete_by", "later than now"),
-        ({"complete_by": "2100-01-01T00:00:00Z"}, "complete_by", "10080 minutes"),
+        ({"complete_by": "2100-01-01T00:00:00Z"}, "complete_by", "7 days"),
         ({"complete_by": "2100-01-01T00:00:00"}, "complete_by", "time zone"),
         (
             {"complete_by": "2100-01-01T00:00:00Z", "completion_window": "24h"},

@@ -99,9 +99,10 @@ async def test_of_a_batch_that_is_cancelled_only_what_was_checked_is_stored(
     stored = len(await piles.yard.lines(batch_id))
     while await leader.perform():
         pass
-    await piles.yard.lead()
+    # On a slow machine the lines do not all end in one turn.
+    while (batch := await piles.yard.row(batch_id))["state"] == BatchState.CANCELLING:
+        await piles.yard.lead()
 
-    batch = await piles.yard.row(batch_id)
     total = 5000 if moment == "storing" else 0
     assert stored < 5000
     assert len(await piles.yard.lines(batch_id)) == total

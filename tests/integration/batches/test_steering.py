@@ -125,7 +125,6 @@ async def test_flags_by_state(yard: Yard) -> None:
             theirs = await store.cancel(db, "ten_2", batch_id)
             again = await store.retry(db, TENANT, batch_id, lifetime_ms=1000)
             cancelled = await store.cancel(db, TENANT, batch_id)
-            forgotten = await store.forget(db, TENANT, batch_id)
         runs, over = state in store.TAKING, state in ENDED
         retried = over or state is BatchState.IN_PROGRESS
         assert theirs is None
@@ -133,7 +132,6 @@ async def test_flags_by_state(yard: Yard) -> None:
         assert (again is not None) == retried, state
         # What is retried runs again.
         assert (cancelled is not None) == (runs or retried), state
-        assert forgotten is False
 
 
 async def test_pages_of_one_tenant(yard: Yard) -> None:

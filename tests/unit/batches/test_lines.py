@@ -104,6 +104,8 @@ WRONG: list[tuple[bytes, str, str | None]] = [
     (b"null", "invalid_json_line", None),
     (b"NaN", "invalid_json_line", None),
     (b"[" * 5000, "invalid_json_line", None),
+    (changed(max_attemps=3), "unknown_parameter", "max_attemps"),
+    (changed(file_id="file-1"), "unknown_parameter", "file_id"),
     (changed(custom_id=GONE), "missing_custom_id", "custom_id"),
     (changed(custom_id=None), "missing_custom_id", "custom_id"),
     (changed(custom_id=7), "invalid_custom_id", "custom_id"),
