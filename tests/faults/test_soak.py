@@ -24,7 +24,7 @@ ALIKE = 5
 SLOWNESS_MS = (120, 170, 230, 280)
 MOST_S = 1080
 SMALL = 2000
-SMALL_EVERY_S, LARGE_EVERY_S = (0.5, 1.5), (5.0, 20.0)
+SMALL_EVERY_S, LARGEST_EVERY_S, LARGEST = (0.5, 1.5), (5.0, 20.0), 50_000
 SMALL_ACTS = 5
 """On a busy machine a worker is killed before it has done anything, so that would go on for ever."""
 PATIENT = {"QUARANTINE_AFTER": "100"}
@@ -44,8 +44,10 @@ def test_nothing_is_lost_and_nothing_is_doubled(
     pile.follow()
     began = time.monotonic()
 
-    large = soak_lines > SMALL
-    every_s, most = (LARGE_EVERY_S, math.inf) if large else (SMALL_EVERY_S, SMALL_ACTS)
+    every_s, most = SMALL_EVERY_S, float(SMALL_ACTS)
+    if soak_lines > SMALL:
+        shortest_s, longest_s = (each * soak_lines / LARGEST for each in LARGEST_EVERY_S)
+        every_s, most = (shortest_s, longest_s), math.inf
 
     with _havoc(service, chance, every_s, most) as done:
         shown = pile.wait(within_s=MOST_S)
