@@ -64,9 +64,7 @@ def lifespan(
             waiting = Waiting(resources.redis)
             keyring = Keyring(database, resources.secret_key)
             canceller = Canceller(resources, metrics)
-            reader, pace = JobReader(database), Pace(
-                database, resources.redis, resources.catalog
-            )
+            reader, pace = JobReader(database), Pace(database, resources.redis, resources.catalog)
             deltas = LogReader(resources.redis)
             followers = Followers(
                 database,
