@@ -107,6 +107,7 @@ def _wait(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float
         pause = error.retry_after_s or own
         return Wait(pause, Reason.RATE_LIMITED, pause)
     if isinstance(error, Overloaded):
-        pause = error.retry_after_s or own
-        return Wait(pause, Reason.PROVIDER_PAUSED, pause)
+        # How often this one was unlucky says nothing of the others: they ask again soon, by a probe.
+        pause = error.retry_after_s or min(own, backoff.base_s)
+        return Wait(error.retry_after_s or own, Reason.PROVIDER_PAUSED, pause)
     return Wait(error.retry_after_s or own, Reason.BACKOFF)

@@ -87,6 +87,14 @@ def test_the_budget_ends_the_job() -> None:
     assert GiveUp(Reason.ATTEMPTS_EXHAUSTED) == after(error, max_attempts=1)
 
 
+def test_one_unlucky_job_does_not_shut_its_lane_for_long() -> None:
+    often = after(failure(Overloaded, status=503), waits=4)
+    told = after(failure(Overloaded, status=503, retry_after_s=20), waits=4)
+
+    assert often == Wait(16, Reason.PROVIDER_PAUSED, 1)
+    assert told == Wait(20, Reason.PROVIDER_PAUSED, 20)
+
+
 def test_a_malformed_answer_is_asked_for_twice_at_most() -> None:
     error = failure(Malformed, status=200)
 
