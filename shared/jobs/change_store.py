@@ -10,6 +10,7 @@ from shared.database import fetch, now_ms
 from shared.events import store as event_store
 from shared.jobs.changes import Change, change_of
 from shared.jobs.model import CHANGED, Job, JobRequest, JobResult
+from shared.jobs.part_model import JobPart
 from shared.jobs.transitions import CANCELLED, FINAL, JobState, Reason, may_follow, sources
 from shared.webhooks import fanout_store
 
@@ -122,6 +123,7 @@ async def erase(db: AsyncConnection, tenant_id: str, job_id: str) -> Sequence[st
     blobs = list((await db.execute(gone)).scalars())
     gone_too = delete(result).where(col(result.job_id) == job_id).returning(col(result.blob))
     blobs += (await db.execute(gone_too)).scalars()
+    await db.execute(delete(JobPart).where(col(JobPart.job_id) == job_id))
     await event_store.forget(db, [job_id])
     await fanout_store.forget(db, [job_id])
     return [key for key in blobs if key is not None]

@@ -25,7 +25,8 @@ async def load(db: AsyncConnection, job: ClaimedJob) -> Mapping[int, bytes]:
 async def keep(db: AsyncConnection, parts: Sequence[PartEnd]) -> list[PartEnd]:
     """Write parts and add what they cost to their jobs (after the fence); return the new ones.
 
-    One may be there from a commit whose answer was lost: it has been counted.
+    The very same may be there from a commit whose answer was lost: it has been counted. Another
+    one is the answer to a question that is not asked so any more, and is replaced.
     """
     new = []
     for part in parts:
@@ -43,7 +44,13 @@ async def keep(db: AsyncConnection, parts: Sequence[PartEnd]) -> list[PartEnd]:
 
 @cache
 def _insert(dialect: str) -> Any:
-    return insert_into(dialect, JobPart).on_conflict_do_nothing()
+    statement = insert_into(dialect, JobPart)
+    body = statement.excluded["body"]
+    return statement.on_conflict_do_update(
+        index_elements=["job_id", "generation", "number"],
+        set_={"body": body},
+        where=col(JobPart.body) != body,
+    )
 
 
 def _added(column: Any, name: str) -> Any:
