@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -16,7 +17,7 @@ from pydantic import (
 
 from shared.batches.options import OnInvalid
 from shared.events.event import FINAL_BATCH_EVENTS, EventType, is_job_event
-from shared.jobs.bodies import FileId, ModelName
+from shared.jobs.bodies import FileId, ModelName, Text
 from shared.jobs.draft import Endpoint, OnUnknown
 from shared.jobs.options import (
     MOST_ATTEMPTS,
@@ -32,6 +33,7 @@ DEFAULT_WINDOW = "24h"
 SHORTEST_LIFE_S, LONGEST_LIFE_S = 3600, 2_592_000
 LONGEST_RETENTION_S = 10 * 365 * 24 * 3600
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _WINDOW = re.compile(r"([1-9][0-9]{0,6})([mhd])")
 
 
@@ -56,6 +58,19 @@ def _of_batches(values: list[EventType]) -> list[EventType]:
         message = "must all be events of a batch (batch.…)"
         raise ValueError(message)
     return values
+
+
+def _without_nul(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    # It is kept as JSON, and PostgreSQL keeps none with a NUL in it.
+    try:
+        written = orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        message = "is nested too deeply"
+        raise ValueError(message) from error
+    if _NUL.search(written):
+        message = "must not contain NUL characters"
+        raise ValueError(message)
+    return value
 
 
 Window = Annotated[str, StringConstraints(max_length=16), AfterValidator(_window)]
@@ -146,10 +161,10 @@ class BatchAsked(BaseModel):
     )
     dry_run: bool = Field(False, description="Check and estimate only: nothing is stored.")
     model: ModelName | None = Field(None, description="Of documents: who reads them.")
-    instructions: str | None = Field(
+    instructions: Text | None = Field(
         None, max_length=20_000, description="Of documents: what to do with them."
     )
-    json_schema: dict[str, JsonValue] | None = Field(
+    json_schema: Annotated[dict[str, JsonValue], AfterValidator(_without_nul)] | None = Field(
         None, alias="schema", description="Of documents: what the answers are to fit."
     )
     images: Literal["auto", "never", "always"] | None = Field(
