@@ -10,8 +10,8 @@ from bench.upstreams import Upstream
 DELAY_MS = 1000
 WIDE = 2500
 NARROW = 1000
-RESERVE_SHARE = 0.9
-"""What the runner leaves to work that is not interactive, by its default settings."""
+AHEAD = 1.1
+"""So many times what the lane admits may be in a worker's hands: who waits for a place is there when it is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,11 @@ def measure(upstream: Upstream, *, jobs: int, concurrency: int) -> Flight:
         RuntimeError: a job did not complete, was called twice, or the limit was not kept.
     """
     upstream.reset(delay_ms=DELAY_MS)
-    settings = {"PENSTOCK_MAX_IN_FLIGHT": str(round(concurrency / RESERVE_SHARE))}
+    settings = {
+        "PENSTOCK_MAX_IN_FLIGHT": str(round(concurrency * AHEAD)),
+        # None of these jobs is interactive: the whole lane is theirs.
+        "PENSTOCK_INTERACTIVE_RESERVE": "0",
+    }
     parts = ("api", "scheduler")
     with service.running(
         upstream.port, concurrency=concurrency, parts=parts, settings=settings
