@@ -24,6 +24,7 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 LISTED_PURPOSES = (*PURPOSES, "assistants_output", "batch_output", "fine-tune-results")
 BATCH = "batch"
 MAX_LISTED = 10_000
+KNOWN = {"after", "limit", "order", "purpose"}
 SHORTEST_LIFE_S, LONGEST_LIFE_S = 3600, 2_592_000
 BATCH_LIFE_S = LONGEST_LIFE_S
 _ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
@@ -105,6 +106,12 @@ def check_room(resources: Resources) -> None:
 async def index(request: Request) -> Response:
     """List files, newest first."""
     who = await principal(request, Permission.FILES_READ)
+    # A misspelt filter that is passed over would return everything.
+    for name in request.query_params:
+        if name not in KNOWN:
+            known = ", ".join(sorted(KNOWN))
+            detail = f"`{name[:64]}` is no filter of this list: it takes {known}."
+            raise BadRequest(detail, param=name[:64])
     purpose = request.query_params.get("purpose")
     if purpose is not None and purpose not in LISTED_PURPOSES:
         detail = f"`purpose` must be one of {', '.join(LISTED_PURPOSES)}."

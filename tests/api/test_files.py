@@ -193,3 +193,11 @@ async def test_order_and_limits_of_a_list(opened: World) -> None:
     for limit in ("0", "10001", "-1", "x"):
         answer = await mine.get("/v1/files", params={"limit": limit})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "limit")
+
+
+async def test_a_misspelt_filter_is_refused(opened: World) -> None:
+    answer = await opened.clients["mine"].get("/v1/files", params={"purpos": "batch"})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "purpos"
+    assert "takes after, limit, order, purpose." in answer.json()["detail"]
