@@ -136,6 +136,8 @@ async def _refuse(db: AsyncConnection, work: Work, findings: Findings) -> None:
         return
     # What runs already goes on without these lines.
     await input_store.skip(db, work.batch_id, work.number, lines_read=findings.lines_read)
+    if findings.right:
+        errors.insert(0, _left_out(findings))
     shown_too = {} if is_nothing else {"errors": work.errors_with(errors)}
     await _go_on(db, work, lines=0, invalid=findings.wrong, values=shown_too)
 
@@ -178,6 +180,19 @@ def _empty(work: Work) -> LineError:
         else "There are no lines in the file: write one request a line."
     )
     return LineError(None, "empty_file", message)
+
+
+def _left_out(findings: Findings) -> LineError:
+    # Else nothing would tell what became of the lines that nothing is wrong with.
+    if findings.fatal is not None:
+        message = "The addition was left out as a whole."
+    else:
+        lines = findings.right + findings.wrong
+        message = (
+            f"The addition of {lines} lines was left out as a whole: {findings.wrong} of them"
+            " cannot be done."
+        )
+    return LineError(None, "addition_left_out", message)
 
 
 def _too_many(limit: int) -> BadInput:

@@ -202,7 +202,12 @@ async def test_what_is_appended_goes_the_same_way(piles: Piles) -> None:
 
     batch = await piles.yard.row(batch_id)
     assert (batch["state"], batch["total"], batch["invalid"]) == (BatchState.IN_PROGRESS, 6, 1)
-    assert [(e["line"], e["code"]) for e in batch["errors"]] == [(7, "duplicate_custom_id")]
+    assert [(e["line"], e["code"]) for e in batch["errors"]] == [
+        (None, "addition_left_out"),
+        (7, "duplicate_custom_id"),
+    ]
+    # What is not wrong itself is not passed over in silence.
+    assert "addition of 2 lines was left out as a whole: 1 of" in batch["errors"][0]["message"]
     jobs = await piles.yard.lines(batch_id)
     # The third input was refused as a whole, so its names are free again; its lines were counted.
     assert [(job["line"], job["custom_id"]) for job in jobs] == [
