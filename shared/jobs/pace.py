@@ -42,6 +42,10 @@ class _Survey:
     lanes: Mapping[str, Mapping[str, Marks]] = field(default_factory=dict)
     weights: Mapping[str, int] = field(default_factory=dict)
 
+    def is_idle(self, lane: str) -> bool:
+        """Tell whether nobody waits in a lane."""
+        return not any(marks.waiting for marks in self.lanes.get(lane, {}).values())
+
     def others(self, lane: str, tenant_id: str, before: int, *, urgent: bool) -> int:
         """Count whom the other tenants of a lane send while `before` of this one's jobs go."""
         mine = self.weights.get(tenant_id, 1)
@@ -93,7 +97,8 @@ class Pace:
     async def eta_of(self, tenant_id: str, needs: Mapping[str, Need]) -> float | None:
         """Return in how many seconds new jobs of a tenant, by model, would have ended, about.
 
-        None while nothing says how fast one of their lanes goes.
+        None while nothing says how fast one of their lanes goes: so also while nobody waits in
+        it and it has no limits, for then its pace is that of what came, not of what it can do.
         """
         survey = await self._look_around()
         longest = 0.0
@@ -103,7 +108,11 @@ class Pace:
             jobs = mine + need.jobs
             jobs += survey.others(lane, tenant_id, jobs, urgent=False)
             each = need.tokens / max(1, need.jobs)
-            lasts_s = await self._lasts_s(model, Need(jobs, round(jobs * each)))
+            all_of_them = Need(jobs, round(jobs * each))
+            if survey.is_idle(lane):
+                lasts_s = self._allowed_s(model, all_of_them)
+            else:
+                lasts_s = await self._lasts_s(model, all_of_them)
             if lasts_s is None:
                 return None
             longest = max(longest, lasts_s)
@@ -114,13 +123,15 @@ class Pace:
         return sum((await self._lane_paces()).values())
 
     async def _lasts_s(self, model: str, need: Need) -> float | None:
-        ways = self._ways(model)
         paces = await self._lane_paces()
-        if per_s := sum(paces.get(each.lane_key, 0.0) for each in ways):
+        if per_s := sum(paces.get(each.lane_key, 0.0) for each in self._ways(model)):
             return need.jobs / per_s
-        allowed = [_allowed_s(each, need) for each in ways]
-        known = [seconds for seconds in allowed if seconds is not None]
         # Where nothing has ended lately, the limits alone tell, if there are any.
+        return self._allowed_s(model, need)
+
+    def _allowed_s(self, model: str, need: Need) -> float | None:
+        allowed = [_allowed_s(each, need) for each in self._ways(model)]
+        known = [seconds for seconds in allowed if seconds is not None]
         return min(known) if known and len(known) == len(allowed) else None
 
     def _ways(self, model: str) -> tuple[Target, ...]:

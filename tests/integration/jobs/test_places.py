@@ -167,6 +167,20 @@ async def test_without_a_pace_the_limits_tell(
     assert await pace.eta_of("ten_2", {"m": Need(59, 100)}) is None
 
 
+async def test_the_pace_of_an_idle_lane_says_nothing(
+    database: Database, add_job: AddJob, redis: Redis
+) -> None:
+    await add_job(lane="another", wakeup_at=None)
+    await add_job(held="paused", **DUE)
+    # Three jobs in the last minute: that is how many came, not how fast it can go.
+    await lane_paces.tell(redis, {LANE: 0.05, METERED: 0.05})
+
+    pace = Pace(database, redis, CATALOG)
+
+    assert await pace.eta_of("ten_1", {"m": Need(1000, 100)}) is None
+    assert await pace.eta_of("ten_1", {"metered": Need(59, 100)}) == 59.0
+
+
 async def test_a_job_that_rests_has_at_least_its_rest_before_it(
     database: Database, add_job: AddJob, redis: Redis
 ) -> None:
