@@ -52,7 +52,9 @@ class Turn:
         self._room = asyncio.Semaphore(at_once)
         self._throttled = False
         self._gone = False
-        self._held: dict[str, Claim] = {}
+        # By claim: one that was lost on the way may be won again while its first try still runs,
+        # and that must not end the tries of all others.
+        self._held: dict[tuple[str, int], Claim] = {}
         self._asked = False
         self._looking: asyncio.Task[None] | None = None
         self._beside: list[asyncio.Task[None]] = []
@@ -108,7 +110,7 @@ class Turn:
             limit = batch_size(self._paces.latency_s(self._target), self._at_once)
         begin_by = monotonic() + self._desk.begin_within_s
         won = await self._desk.claim(self._target, limit)
-        self._held.update({each.id: each for each in won.claims})
+        self._held.update({(each.id, each.claim_number): each for each in won.claims})
         return _Batch(deque(won.claims), len(won.claims) + won.skipped >= limit, begin_by)
 
     async def _send(self, batch: _Batch) -> None:
@@ -132,7 +134,7 @@ class Turn:
             self._throttled |= report.judgement is Judgement.THROTTLED
             # The next turn finds the endpoint disabled; other URLs of a host may be there still.
             self._gone |= report.judgement is Judgement.GONE and claim.endpoint_id is not None
-            del self._held[claim.id]
+            del self._held[claim.id, claim.claim_number]
             records.append(asyncio.create_task(self._desk.record(report)))
 
     def _next(self, batch: _Batch) -> Claim | None:
