@@ -21,6 +21,7 @@ from api.cli.results import COMPLETED, Results, open_results
 from api.cli.run_log import RunLog
 from api.cli.show import console, plain
 from api.cli.spreadsheet import write_csv
+from api.cli.task_files import log_path, refuse_shared
 
 MOST_NAMED = 10
 
@@ -52,16 +53,11 @@ def run(order: Order, *, url: str | None, key: str | None) -> int:
     Raises:
         CommandError: nothing can be done at all; the line says why.
     """
-    beside = [order.schema, order.out, _log_path(order.out)]
     text, is_file = _text(order.instructions)
-    found = discover(
-        order.named,
-        beside=[
-            *beside,
-            *([Path(order.instructions)] if is_file else ()),
-            *([order.table] if order.table else ()),
-        ],
-    )
+    read = [order.schema, *([Path(order.instructions)] if is_file else ())]
+    refuse_shared(order.out, order.table, read)
+    written = [order.out, log_path(order.out), *([order.table] if order.table else ())]
+    found = discover(order.named, beside=[*read, *written])
     task = Task(text, read_schema(order.schema), order.model)
     known = _Known()
     try:
@@ -77,7 +73,7 @@ async def _run(client: Client, order: Order, task: Task, found: Found, known: _K
     async with client:
         await client.call("GET", "/healthz")
         with (
-            RunLog.open(_log_path(order.out), task=_digest(task)) as log,
+            RunLog.open(log_path(order.out), task=_digest(task)) as log,
             open_results(order.out, size=log.at) as results,
         ):
             try:
@@ -128,10 +124,6 @@ def _say_how_to_go_on(batches: Sequence[str]) -> None:
         print("Meanwhile the service works on. To stop it:", file=sys.stderr)
     for batch in batches:
         print(f"  penstock batch cancel {batch}", file=sys.stderr)
-
-
-def _log_path(out: Path) -> Path:
-    return out.with_name(f"{out.name}.state")
 
 
 def _digest(task: Task) -> str:

@@ -101,6 +101,7 @@ TASK = ["--instructions", "Read it.", "--model", "sandbox/reader", "--schema"]
         ),
         (["process", __file__, *TASK, "missing.json"], 2, "missing.json cannot be read"),
         (["process", ".", *TASK, "schema.json"], 2, "no documents in ."),
+        (["process", ".", *TASK, "s.json", "--out", "x", "--csv", "./x"], 2, "use the same file"),
         (["batch", "submit", "missing.jsonl", "--key", "pk_x"], 2, "missing.jsonl is no file"),
         (["batch", "submit", __file__, "--metadata", "lone"], 2, "lone is no key=value"),
         (["batch", "results", "batch_1", "--key", "pk_x", "--out", "."], 2, "cannot be written"),
