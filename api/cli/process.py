@@ -12,7 +12,7 @@ from rich.console import Console
 
 from api.cli.client import Client, connect
 from api.cli.discovery import Document, Found, discover
-from api.cli.documents import Task, read_schema, read_text
+from api.cli.documents import Task, read_schema
 from api.cli.errors import FAILED
 from api.cli.folder import Run
 from api.cli.interrupts import INTERRUPTED
@@ -21,7 +21,7 @@ from api.cli.results import COMPLETED, Results, open_results
 from api.cli.run_log import RunLog
 from api.cli.show import console, plain
 from api.cli.spreadsheet import write_csv
-from api.cli.task_files import log_path, refuse_shared
+from api.cli.task_files import log_path, read_instructions, refuse_shared
 
 MOST_NAMED = 10
 
@@ -53,8 +53,8 @@ def run(order: Order, *, url: str | None, key: str | None) -> int:
     Raises:
         CommandError: nothing can be done at all; the line says why.
     """
-    text, is_file = _text(order.instructions)
-    read = [order.schema, *([Path(order.instructions)] if is_file else ())]
+    text, file = read_instructions(order.instructions)
+    read = [order.schema, *([file] if file else ())]
     refuse_shared(order.out, order.table, read)
     written = [order.out, log_path(order.out), *([order.table] if order.table else ())]
     found = discover(order.named, beside=[*read, *written])
@@ -128,13 +128,3 @@ def _say_how_to_go_on(batches: Sequence[str]) -> None:
 
 def _digest(task: Task) -> str:
     return sha256(orjson.dumps(task.asked(), option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def _text(given: str) -> tuple[str, bool]:
-    """Return the instructions themselves, or what stands in the file of that name; and which it was."""
-    try:
-        is_file = Path(given).is_file()
-    except (OSError, ValueError):
-        # Too long for a path, or with characters that none has: these are the instructions.
-        is_file = False
-    return (read_text(Path(given)), True) if is_file else (given, False)

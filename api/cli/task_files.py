@@ -4,7 +4,28 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from api.cli.documents import read_text
 from api.cli.errors import MISUSED, CommandError
+
+ENDINGS = (".txt", ".md")
+BEGINNINGS = ("/", "./", "../", "~/")
+
+
+def read_instructions(given: str) -> tuple[str, Path | None]:
+    """Return the instructions, and the file that they stand in if it is a file that was named.
+
+    Raises:
+        CommandError: there are none, or a file that is not there is meant.
+    """
+    file = _file_named(given)
+    if file is None and _looks_like_a_path(given):
+        message = f"There is no file {given}: --instructions takes a file, or the text itself."
+        raise CommandError(message, exit_code=MISUSED)
+    text = given if file is None else read_text(file)
+    if not text.strip():
+        where = "--instructions" if file is None else str(file)
+        raise CommandError(f"{where} is empty: say what to read.", exit_code=MISUSED)
+    return text, file
 
 
 def refuse_shared(out: Path, table: Path | None, read: Iterable[Path]) -> None:
@@ -45,3 +66,25 @@ def log_path(out: Path) -> Path:
 
 def _making(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
+
+
+def _file_named(given: str) -> Path | None:
+    try:
+        # A pipe is as good as a file; of a folder it is said that it cannot be read.
+        return Path(given) if given.strip() and Path(given).exists() else None
+    except (OSError, ValueError):
+        # Too long for a path, or with characters that none has: these are the instructions.
+        return None
+
+
+def _looks_like_a_path(given: str) -> bool:
+    name = given.strip()
+    if "\n" in name:
+        return False
+    # Words with a slash between them, as in "net and/or gross", are no path.
+    is_one_word = not any(each.isspace() for each in name)
+    return (
+        name.lower().endswith(ENDINGS)
+        or name.startswith(BEGINNINGS)
+        or (is_one_word and (os.sep in name or "/" in name))
+    )

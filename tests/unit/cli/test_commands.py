@@ -101,6 +101,11 @@ TASK = ["--instructions", "Read it.", "--model", "sandbox/reader", "--schema"]
         ),
         (["process", __file__, *TASK, "missing.json"], 2, "missing.json cannot be read"),
         (["process", ".", *TASK, "schema.json"], 2, "no documents in ."),
+        (
+            ["process", ".", "--instructions", "no.txt", *TASK[2:], "s"],
+            2,
+            "There is no file no.txt",
+        ),
         (["process", ".", *TASK, "s.json", "--out", "x", "--csv", "./x"], 2, "use the same file"),
         (["batch", "submit", "missing.jsonl", "--key", "pk_x"], 2, "missing.jsonl is no file"),
         (["batch", "submit", __file__, "--metadata", "lone"], 2, "lone is no key=value"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.cli.errors import MISUSED, CommandError
-from api.cli.task_files import refuse_shared
+from api.cli.task_files import read_instructions, refuse_shared
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +71,49 @@ def test_the_task_is_not_overwritten(out: str, table: str | None, option: str) -
 
 def test_files_of_their_own_are_fine() -> None:
     refuse_shared(Path("results"), Path("below/results"), [Path("schema"), Path("task")])
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["nofile.txt", "my task.TXT", "task.md", "tasks/task", "./a task", "/tmp/no file", "~/x y"],
+)
+def test_a_file_that_is_not_there_is_no_text(given: str) -> None:
+    with pytest.raises(CommandError, match="takes a file, or the text itself") as raised:
+        read_instructions(given)
+    assert raised.value.exit_code == MISUSED
+    assert given in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["Read it.", "Net and/or gross, dates as DD/MM/YYYY.", "As in\nnotes.txt", "x" * 5000, "a\0b"],
+)
+def test_a_text_is_a_text(given: str) -> None:
+    assert read_instructions(given) == (given, None)
+
+
+def test_a_file_is_read(place: Path) -> None:
+    (place / "task").write_text("Read it.")
+
+    assert read_instructions("task") == ("Read it.", Path("task"))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("", "--instructions is empty"),
+        (" ", "--instructions is"),
+        ("task.txt", "task.txt is empty"),
+    ],
+)
+def test_no_instructions_are_none(place: Path, given: str, words: str) -> None:
+    (place / "task.txt").write_text(" \n")
+
+    with pytest.raises(CommandError, match=words) as raised:
+        read_instructions(given)
+    assert raised.value.exit_code == MISUSED
+
+
+def test_a_folder_is_no_text() -> None:
+    with pytest.raises(CommandError, match="below cannot be read"):
+        read_instructions("below")
