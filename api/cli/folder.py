@@ -55,7 +55,11 @@ class Run:
                 for chunk in self._chunks(documents, batch_size):
                     await self._upload(chunk)
                     if file_ids := self._waiting(chunk):
-                        group.create_task(self._follow(self._log.making(file_ids)))
+                        batch = self._log.making(file_ids)
+                        if len(self._log.batches) == 1:
+                            # It tells whether the task is taken: none is asked for before.
+                            await self._ensure_made(batch)
+                        group.create_task(self._follow(batch))
         except* CommandError as failed:
             raise first_of(failed) from failed
 
@@ -129,8 +133,7 @@ class Run:
         return [each.file_id for each in uploads if each.file_id is not None]
 
     async def _follow(self, batch: MadeBatch) -> None:
-        if batch.id is None:
-            self._log.made(batch.number, await self._make(batch))
+        await self._ensure_made(batch)
         path = f"/v1/batches/{batch.id}"
         uploads = {each.custom_id: each for each in self._log.of(batch)}
         while True:
@@ -146,6 +149,10 @@ class Run:
             if found["status"] in FINAL:
                 return
             await asyncio.sleep(POLL_S)
+
+    async def _ensure_made(self, batch: MadeBatch) -> None:
+        if batch.id is None:
+            self._log.made(batch.number, await self._make(batch))
 
     async def _make(self, batch: MadeBatch) -> str:
         files = [

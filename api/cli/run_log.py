@@ -56,6 +56,7 @@ class RunLog:
     path: Path
     file: IO[bytes]
     run: str = ""
+    task: str = ""
     at: int = 0
     uploads: dict[str, Upload] = field(default_factory=dict)
     batches: dict[int, MadeBatch] = field(default_factory=dict)
@@ -153,15 +154,23 @@ class RunLog:
         entries = self._read()
         if not entries:
             self._add("begin", version=VERSION, run=new_id("run"), task=task)
-        elif (entries[0]["task"], entries[0]["version"]) != (task, VERSION):
-            results = self.path.with_suffix("")
-            message = (
-                f"{results} holds the results of another task: name another --out, or remove it"
-                f" and {self.path}."
-            )
-            raise CommandError(message, exit_code=MISUSED)
+        elif entries[0]["version"] != VERSION:
+            raise self._of_another_task()
         for entry in entries:
             self._apply(entry)
+        if self.task != task:
+            if self.batches:
+                raise self._of_another_task()
+            # Nothing was asked: what is uploaded, or was refused, is so for every task.
+            self._add("task", task=task)
+
+    def _of_another_task(self) -> CommandError:
+        results = self.path.with_suffix("")
+        message = (
+            f"{results} holds the results of another task: name another --out, or remove it"
+            f" and {self.path}."
+        )
+        return CommandError(message, exit_code=MISUSED)
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the whole entries, and cut off one that was not written to its end."""
@@ -182,8 +191,12 @@ class RunLog:
         facts = dict(entry)
         getattr(self, f"_on_{facts.pop('step')}")(**facts)
 
-    def _on_begin(self, *, run: str, **_: object) -> None:
+    def _on_begin(self, *, run: str, task: str, **_: object) -> None:
         self.run = run
+        self.task = task
+
+    def _on_task(self, *, task: str) -> None:
+        self.task = task
 
     def _on_upload(self, *, at: int, **facts: Any) -> None:
         self.at = at

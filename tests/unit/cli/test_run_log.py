@@ -50,12 +50,30 @@ def test_a_name_that_is_too_long_is_no_custom_id() -> None:
 
 
 def test_another_task_is_not_mixed_in(path: Path) -> None:
-    RunLog.open(path, task="t").file.close()
+    with RunLog.open(path, task="t") as log:
+        log.uploaded(upload("a", "file-a"), at=0)
+        # Whether it was made is not known: the kill came before the answer.
+        log.making(["file-a"])
 
     with pytest.raises(CommandError, match=r"results\.jsonl holds .* another task") as raised:
         RunLog.open(path, task="another")
 
     assert raised.value.exit_code == MISUSED
+
+
+def test_a_run_that_asked_for_nothing_keeps_nobody_out(path: Path) -> None:
+    with RunLog.open(path, task="refused") as log:
+        log.uploaded(upload("a", "file-a"), at=0)
+        log.uploaded(upload("b", None), at=10)
+        log.void(log.making(["file-a"]).number)
+
+    with RunLog.open(path, task="corrected") as again:
+        assert set(again.uploads) == {"/in/a", "/in/b"}
+        # Another body under a key that was used would be refused.
+        assert again.making(["file-a"]).number == 2
+    RunLog.open(path, task="corrected").file.close()
+    with pytest.raises(CommandError, match="another task"):
+        RunLog.open(path, task="refused")
 
 
 def test_two_at_once_are_one_too_many(path: Path) -> None:
