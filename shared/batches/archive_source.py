@@ -4,7 +4,7 @@ import asyncio
 import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from lzma import LZMAError
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from shared.settings import Settings
 AT_ONCE = 32
 BYTES_AT_ONCE = 16 * 1024 * 1024
 """Other batches wait meanwhile."""
+Opened = tuple[zipfile.ZipFile, Sequence[Entry]]
 BROKEN = (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError, NotImplementedError)
 PURPOSE = "user_data"
 
@@ -37,6 +38,8 @@ class ArchiveSource:
         self._batch = batch
         self._number = number
         self._blob = blob
+        self._keeping: AsyncExitStack | None = None
+        self._opened: Opened | None = None
 
     async def read(
         self, check: Check, *, start: Place, first_line: int, skipped: Skipped
@@ -64,7 +67,27 @@ class ArchiveSource:
             ]
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[tuple[zipfile.ZipFile, Sequence[Entry]]]:
+    async def held(self) -> AsyncIterator[None]:
+        """Keep the archive open from its first use on: to open one of many files takes a second."""
+        async with AsyncExitStack() as keeping:
+            self._keeping = keeping
+            try:
+                yield
+            finally:
+                self._keeping = self._opened = None
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[Opened]:
+        if self._keeping is None:
+            async with self._opening() as opened:
+                yield opened
+            return
+        if self._opened is None:
+            self._opened = await self._keeping.enter_async_context(self._opening())
+        yield self._opened
+
+    @asynccontextmanager
+    async def _opening(self) -> AsyncIterator[Opened]:
         async with self._blobs.local_path(self._blob) as path:
             archive = await asyncio.to_thread(open_archive, path, self._settings)
             try:

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -120,6 +121,10 @@ class LinesSource:
         if waiting:
             yield take()
         yield Reading((), Place(cutter.number, cutter.offset))
+
+    def held(self) -> AbstractAsyncContextManager[None]:
+        """Do nothing: a file is opened when it is read."""
+        return nullcontext()
 
     async def _cut(self, cutter: LineCutter, start: Place) -> AsyncIterator[RawLine]:
         # Nothing may be behind the place to begin at, and that is no place in the file.

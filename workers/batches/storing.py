@@ -36,6 +36,7 @@ class Storing:
 
     def __init__(self, work: Work, skipped: Skipped, *, pairing: asyncio.Lock) -> None:
         self._work = work
+        self._source = work.source()
         self._options = work.options
         self._resources = work.resources
         self._skipped = skipped
@@ -51,6 +52,11 @@ class Storing:
         Raises:
             Overtaken: somebody else is at it, or the batch is being stopped.
         """
+        async with self._source.held():
+            async for _ in self._store(kept):
+                yield
+
+    async def _store(self, kept: Sequence[Reading] | None) -> AsyncIterator[None]:
         for reading in kept or ():
             if reading.place.lines > self._place.lines:
                 await self._take(reading)
@@ -66,7 +72,7 @@ class Storing:
             self._resources.catalog, self._resources.settings, self._options, again=True
         )
         self._skipped.rewind()
-        readings = self._work.source().read(
+        readings = self._source.read(
             checker.check,
             start=self._place,
             first_line=self._work.first_line,
@@ -197,10 +203,9 @@ class Storing:
         return blobs
 
     async def _unpack(self, lines: Sequence[Line]) -> Rows:
-        source = self._work.source()
-        if not lines or not isinstance(source, ArchiveSource):
+        if not lines or not isinstance(self._source, ArchiveSource):
             return []
-        return await source.unpack(lines, self._work.first_line)
+        return await self._source.unpack(lines, self._work.first_line)
 
     async def _ensure_secret(self) -> None:
         # Before there is a job: what tells of it is signed.

@@ -4,11 +4,15 @@ import io
 import stat
 import struct
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.batches import archive_source
+from shared.batches.archive import open_archive
 from shared.batches.model import BatchState, InputKind
+from shared.settings import Settings
 from tests.integration.batches.piles import TASK, Piles, configured, packed
 from tests.integration.batches.yard import TENANT, Yard
 from workers.batches import checking, storing
@@ -59,6 +63,26 @@ async def test_every_file_becomes_a_request(piles: Piles) -> None:
         data = await piles.resources.blobs.get(row["blob"])
         assert data == files[f"letters/{row['filename']}"]
         assert row["bytes"] == len(data)
+
+
+@pytest.mark.parametrize("most_kept", [0, 2000])
+async def test_an_archive_is_opened_twice_however_many_files_it_has(
+    piles: Piles, most_kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+
+    def count(path: Path, settings: Settings) -> zipfile.ZipFile:
+        opened.append(path)
+        return open_archive(path, settings)
+
+    monkeypatch.setattr(archive_source, "open_archive", count)
+    monkeypatch.setattr(checking, "MOST_KEPT", most_kept)
+
+    await unpacked(piles, packed({f"{n}.txt": b"text" for n in range(200)}))
+
+    assert len(await piles.files()) == 200
+    # To check what is in it, and to store it.
+    assert len(opened) == 2
 
 
 @pytest.mark.parametrize("on_invalid", ["reject", "skip"])

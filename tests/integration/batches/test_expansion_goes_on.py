@@ -125,7 +125,7 @@ async def test_nobody_waits_for_the_many_batches_of_another(
         await leader.perform()
 
     assert len(await piles.yard.lines(small)) == 1
-    assert len(leader._queue) == 4
+    assert len(leader._queue) <= 4
 
 
 async def test_a_small_batch_does_not_wait_for_large_ones(piles: Piles) -> None:
