@@ -122,8 +122,10 @@ async def _look_through(
             outlook.add(LineError(line.number, flaw.code, flaw.message, flaw.param))
         else:
             outlook.add(checker.check(line.raw, line.number))
+        # At once: nobody shall have a gigabyte of them read for nothing.
+        found, most = outlook.findings.total, settings.max_batch_lines
+        sources.refuse_too_many(found, most, param="input_file_id")
         await turns.breathe()
-    sources.refuse_too_many(outlook.findings.total, settings.max_batch_lines, param="input_file_id")
     return outlook
 
 
