@@ -4,11 +4,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from api.cli.batch_watch import watch as watch_batch
-from api.cli.client import Client, connect
+from api.cli.client import Client, Job, RefusedError, connect
 from api.cli.errors import MISUSED, CommandError
 from api.cli.interrupts import INTERRUPTED
 from shared.ids import new_id
@@ -62,12 +63,23 @@ async def _run(
                 await client.call("DELETE", f"/v1/files/{file_id}")
             print(json.dumps(estimate, indent=2))
             return 0
-        batch = await client.post("/v1/batches", body, idempotency_key=new_id("submit"))
+        batch = await _create(client, body)
         print(batch["id"], flush=True)
         if not watch:
             print(f"To see how far it is: penstock batch watch {batch['id']}", file=sys.stderr)
             return 0
         return await watch_batch(client, batch)
+
+
+async def _create(client: Client, body: Mapping[str, Any]) -> Job:
+    try:
+        return await client.post("/v1/batches", body, idempotency_key=new_id("submit"))
+    except RefusedError as error:
+        if error.exit_code == MISUSED:
+            # Nothing was done, so nothing is left: the corrected command uploads its own.
+            with suppress(CommandError):
+                await client.call("DELETE", f"/v1/files/{body['input_file_id']}")
+        raise
 
 
 async def _upload(client: Client, file: Path) -> str:

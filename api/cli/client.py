@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from api.cli.configuration import admin_key_file, load_settings, read_admin_key, service_url
-from api.cli.errors import CommandError, first_line
+from api.cli.errors import FAILED, MISUSED, CommandError, first_line
 
 FINAL = {"completed", "failed", "cancelled", "expired"}
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -21,6 +21,8 @@ WAIT_S = 30
 PATIENCE_S = 120.0
 """For this long a request that may be repeated is repeated, when the service is busy or away."""
 PAUSE_S = 1.0
+NOT_NOW = {408, 409, 429}
+"""What is refused with these may be right, at another time."""
 
 Job = dict[str, Any]
 
@@ -29,7 +31,8 @@ class RefusedError(CommandError):
     """The service said no: its own words, with the code and the field that it named."""
 
     def __init__(self, message: str, *, status: int, code: str, param: str | None) -> None:
-        super().__init__(message)
+        is_misuse = 400 <= status < 500 and status not in NOT_NOW  # noqa: PLR2004  what HTTP calls the client's fault
+        super().__init__(message, exit_code=MISUSED if is_misuse else FAILED)
         self.status = status
         self.code = code
         self.param = param
@@ -63,7 +66,8 @@ class Client:
             )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise CommandError(
-                f"The URL {url} or the key cannot be used: {first_line(error)}."
+                f"The URL {url} or the key cannot be used: {first_line(error)}.",
+                exit_code=MISUSED,
             ) from error
         self._url = url
 
@@ -213,7 +217,8 @@ def connect(url: str | None, key: str | None) -> Client:
     if not key:
         raise CommandError(
             "There is no key: name one with --key or PENSTOCK_KEY"
-            f" ({admin_key_file(settings)}, where `penstock up` stores one, is not there)."
+            f" ({admin_key_file(settings)}, where `penstock up` stores one, is not there).",
+            exit_code=MISUSED,
         )
     return Client(url or service_url(settings), key)
 

@@ -8,7 +8,7 @@ import orjson
 from api.cli.client import FINAL, Client, RefusedError
 from api.cli.discovery import Document
 from api.cli.documents import REFUSED, Task
-from api.cli.errors import CommandError
+from api.cli.errors import MISUSED, CommandError
 from api.cli.meter import Meter, Tally, tally_of, together
 from api.cli.results import Results, line_of
 from api.cli.run_log import MadeBatch, RunLog, Upload
@@ -182,7 +182,7 @@ class Run:
     def _refused(self, batch: MadeBatch, errors: Sequence[dict[str, object]]) -> CommandError:
         self._void(batch, gone=any(each["code"] == GONE for each in errors))
         said = "; ".join(str(each["message"]) for each in errors[:3])
-        return CommandError(f"The batch {batch.id} was refused: {said}")
+        return CommandError(f"The batch {batch.id} was refused: {said}", exit_code=MISUSED)
 
     def _void(self, batch: MadeBatch, *, gone: bool) -> None:
         """Leave a batch that was refused; where files are gone, the next run uploads them again."""

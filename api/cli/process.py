@@ -13,7 +13,7 @@ from rich.console import Console
 from api.cli.client import Client, connect
 from api.cli.discovery import Document, Found, discover
 from api.cli.documents import Task, read_schema
-from api.cli.errors import FAILED
+from api.cli.errors import FAILED, CommandError
 from api.cli.folder import Run
 from api.cli.interrupts import INTERRUPTED
 from api.cli.meter import Meter
@@ -76,6 +76,7 @@ async def _run(client: Client, order: Order, task: Task, found: Found, known: _K
             RunLog.open(log_path(order.out), task=_digest(task)) as log,
             open_results(order.out, size=log.at) as results,
         ):
+            before = _asked(log)
             try:
                 with Meter(out, "documents") as meter:
                     await Run(client, log, results, task, meter).work(
@@ -83,11 +84,20 @@ async def _run(client: Client, order: Order, task: Task, found: Found, known: _K
                         batch_size=order.batch_size,
                         retry_failed=order.retry_failed,
                     )
+            except CommandError as error:
+                if _asked(log) != before:
+                    error.exit_code = FAILED
+                raise
             finally:
                 known.batches = [each.id for each in log.batches.values() if each.id]
             if order.table:
                 await asyncio.to_thread(write_csv, order.out, order.table, task.schema)
             return _conclude(out, results, order, found.documents)
+
+
+def _asked(log: RunLog) -> list[tuple[str, int]]:
+    """Return the batches that were made, and how far each was read."""
+    return [(each.id, each.after) for each in log.batches.values() if each.id]
 
 
 def _conclude(out: Console, results: Results, order: Order, documents: Sequence[Document]) -> int:

@@ -86,7 +86,7 @@ def test_documents_and_model_of_ones_own(tmp_path: Path, place: dict[str, str]) 
 def test_a_model_that_nobody_serves_is_told(tmp_path: Path, place: dict[str, str]) -> None:
     done = penstock("demo", "--model", "openai/gpt-4o-mini", folder=tmp_path, **place)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "No model `openai/gpt-4o-mini`" in done.stderr
     assert "Traceback" not in done.stderr
     assert find(place["TMPDIR"]) == []

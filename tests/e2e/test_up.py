@@ -153,7 +153,7 @@ def test_the_other_commands_use_what_is_up(up: Callable[..., Up], tmp_path: Path
     made = penstock("keys", "create", "reader", "--role", "viewer", folder=tmp_path, **place)
     viewer = {**place, "PENSTOCK_KEY": made.stdout.strip()}
     assert penstock("jobs", "list", folder=tmp_path, **viewer).returncode == 0
-    refused("permission", penstock("keys", "list", folder=tmp_path, **viewer))
+    refused("permission", penstock("keys", "list", folder=tmp_path, **viewer), code=2)
     revoked = penstock("keys", "revoke", made.stderr.split(",")[0], folder=tmp_path, **place)
     assert "revoked" in revoked.stdout
 
@@ -163,8 +163,8 @@ def test_the_other_commands_use_what_is_up(up: Callable[..., Up], tmp_path: Path
     assert penstock("doctor", "--live", "scheduler", folder=tmp_path, **place).returncode == 0
 
 
-def refused(words: str, done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 1
+def refused(words: str, done: subprocess.CompletedProcess[str], *, code: int = 1) -> None:
+    assert done.returncode == code
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
 

@@ -23,6 +23,7 @@ class BulkService:
         self.calls: Counter[str] = Counter()
         self.asked: list[tuple[str, str]] = []
         self.refusal: httpx.Response | None = None
+        self.taken_before = 0
         self._by_key: dict[str, str] = {}
         self._ended_a_look = ended_a_look
 
@@ -39,8 +40,13 @@ class BulkService:
         """Answer a request."""
         path = request.url.path
         self.asked.append((request.method, path))
+        if path == "/healthz":
+            return httpx.Response(200, json={})
         if path == "/v1/files":
             return self._upload(request)
+        if request.method == "DELETE":
+            del self.files[path.removeprefix("/v1/files/")]
+            return httpx.Response(200, json={})
         if path == "/v1/batches":
             return self._create(request)
         batch_id, _, what = path.removeprefix("/v1/batches/").partition("/")
@@ -69,7 +75,7 @@ class BulkService:
         return httpx.Response(200, json={"id": file_id})
 
     def _create(self, request: httpx.Request) -> httpx.Response:
-        if self.refusal is not None:
+        if self.refusal is not None and len(self.batches) >= self.taken_before:
             return self.refusal
         key = request.headers["idempotency-key"]
         if key not in self._by_key:

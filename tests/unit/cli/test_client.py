@@ -11,7 +11,7 @@ import pytest
 from api.cli import client as client_module
 from api.cli.client import Client, RefusedError
 from api.cli.documents import Outcome, Task, process
-from api.cli.errors import CommandError
+from api.cli.errors import FAILED, MISUSED, CommandError
 
 TASK = Task("Read it.", {"type": "object"}, "sandbox/reader")
 NOW = "2026-01-01T00:00:00.000Z"
@@ -109,6 +109,18 @@ async def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     async with client(Script(httpx.ConnectError("refused"))) as using:
         with pytest.raises(CommandError, match="penstock up"):
             await using.wait("job_1")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [*((each, MISUSED) for each in (400, 401, 403, 404, 413, 422)), (409, FAILED), (500, FAILED)],
+)
+async def test_a_refusal_tells_whether_asking_again_could_help(status: int, code: int) -> None:
+    async with client(Script(problem(status, "wrong"))) as using:
+        with pytest.raises(RefusedError) as raised:
+            await using.call("POST", "/v1/batches")
+
+    assert raised.value.exit_code == code
 
 
 async def test_it_waits_until_a_job_has_ended() -> None:

@@ -90,10 +90,10 @@ TASK = ["--instructions", "Read it.", "--model", "sandbox/reader", "--schema"]
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["jobs", "list"], 1, "There is no key"),
+        (["jobs", "list"], 2, "There is no key"),
         (["jobs", "list", "--key", "pk_x", "--url", "http://127.0.0.1:1"], 1, "Nothing answers at"),
         (["jobs", "list", "--key", "pk_x", "--url", "ftp://host"], 1, "Nothing answers at"),
-        (["jobs", "list", "--key", "ключ", "--url", "http://127.0.0.1:1"], 1, "cannot be used"),
+        (["jobs", "list", "--key", "ключ", "--url", "http://127.0.0.1:1"], 2, "cannot be used"),
         (
             ["process", "missing.pdf", *TASK, "schema.json"],
             2,

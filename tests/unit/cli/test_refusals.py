@@ -1,0 +1,66 @@
+"""What the service refuses ends a bulk command: by the exit code it shows whether anything was done."""
+
+from pathlib import Path
+
+import pytest
+
+from api.cli import batch_submit, process
+from api.cli import folder as folder_module
+from api.cli.client import RefusedError
+from api.cli.errors import FAILED, MISUSED
+from tests.unit.cli.bulk_service import BulkService, problem
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> BulkService:
+    service = BulkService()
+    monkeypatch.setattr(folder_module, "POLL_S", 0)
+    for command in (process, batch_submit):
+        monkeypatch.setattr(command, "connect", lambda *_: service.client())
+    return service
+
+
+@pytest.fixture
+def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> process.Order:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        (tmp_path / "in" / f"{number}.txt").write_text(f"text {number}")
+    (tmp_path / "schema.json").write_text("{}")
+    return process.Order(
+        named=[Path("in")],
+        instructions="Read it.",
+        schema=Path("schema.json"),
+        model="sandbox/reader",
+        out=Path("results.jsonl"),
+        table=None,
+        batch_size=1,
+        retry_failed=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("taken_before", "code"), [(0, MISUSED), (1, FAILED)], ids=["at once", "later"]
+)
+def test_a_task_that_is_refused(
+    service: BulkService, order: process.Order, taken_before: int, code: int
+) -> None:
+    service.refusal = problem(400, "invalid_schema", param="schema")
+    service.taken_before = taken_before
+
+    with pytest.raises(RefusedError, match="invalid_schema") as raised:
+        process.run(order, url=None, key=None)
+
+    assert raised.value.exit_code == code
+
+
+def test_a_file_whose_batch_is_refused_is_not_left(service: BulkService, tmp_path: Path) -> None:
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text("{}")
+    service.refusal = problem(400, "invalid_field", param="completion_window")
+
+    with pytest.raises(RefusedError) as raised:
+        batch_submit.run(lines, {}, dry_run=False, watch=False, url=None, key=None)
+
+    assert raised.value.exit_code == MISUSED
+    assert service.files == {}
