@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from api.cli.client import FINAL, Client, Job, connect
 from api.cli.errors import FAILED
@@ -44,15 +46,25 @@ async def watch(client: Client, batch: Job) -> int:
 
 
 def _conclude(batch: Job) -> int:
-    out, tally = console(), tally_of(batch)
-    for error in ((batch["errors"] or {}).get("data") or [])[:MOST_ERRORS]:
-        where = "" if error["line"] is None else f"line {error['line']}: "
-        out.print(plain(f"{where}{error['message']}"), markup=False, soft_wrap=True)
-    cost = "" if tally.cost_usd is None else f", ${tally.cost_usd}"
-    out.print(
-        f"{batch['id']} is {batch['status']}: {tally.done:,} of {tally.total:,} lines completed,"
-        f" {tally.failed:,} did not{cost}",
-        markup=False,
-        soft_wrap=True,
-    )
+    tally, cost = tally_of(batch), batch["cost_usd"]
+    said = [f"{tally.done:,} of {tally.total:,} lines completed", f"{tally.failed:,} did not"]
+    if invalid := batch["counts"]["invalid"]:
+        said.append(f"{invalid:,} were wrong and never asked")
+    if cost is not None:
+        said.append(f"${cost}")
+    _tell_errors((batch["errors"] or {}).get("data") or [], invalid)
+    _say(f"{batch['id']} is {batch['status']}: {', '.join(said)}")
     return 0 if batch["status"] == "completed" and not tally.failed else FAILED
+
+
+def _tell_errors(errors: Sequence[Mapping[str, Any]], invalid: int) -> None:
+    for error in errors[:MOST_ERRORS]:
+        where = "" if error["line"] is None else f"line {error['line']}: "
+        _say(plain(f"{where}{error['message']}"))
+    # The batch itself names only the first thousand.
+    if (more := max(invalid, len(errors)) - MOST_ERRORS) > 0:
+        _say(f"… and {more:,} more")
+
+
+def _say(text: str) -> None:
+    console().print(text, markup=False, soft_wrap=True)
