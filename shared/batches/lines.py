@@ -23,6 +23,8 @@ from shared.settings import Settings
 
 MOST_REMEMBERED = 10_000
 """Of what is worked out once for many lines, so many different ones are kept."""
+MOST_MODELS = 1000
+"""Every model is a lane of its own for the dispatcher, and some vendors' can be named anyhow."""
 MOST_TOKENS = 2**62
 """What a column holds: nobody has so many, but anybody can write them as `max_tokens`."""
 
@@ -99,6 +101,7 @@ class LineChecker:
         self._again = again
         self._seen = Seen() if seen is None else seen
         self._ways: dict[str, _Way | Flaw] = {}
+        self._served: set[str] = set()
         self._schemas: dict[bytes, Flaw | None] = {}
 
     def check(self, raw: bytes, number: int) -> Line | LineError:
@@ -171,6 +174,8 @@ class LineChecker:
         if way is None:
             _make_room(self._ways)
             way = self._ways[model] = self._find_way(model)
+            if isinstance(way, _Way):
+                self._served.add(model)
         if isinstance(way, Flaw):
             raise way.again()
         return way
@@ -180,6 +185,11 @@ class LineChecker:
             route = self._catalog.resolve(model)
         except NotFound as error:
             return Flaw("model_not_found", error.detail, "body.model")
+        if len(self._served) >= MOST_MODELS and model not in self._served:
+            message = (
+                f"The lines name more than {MOST_MODELS} models: make several batches of them."
+            )
+            return Flaw("too_many_models", message, "body.model")
         every = targets(route)
         limited = all(lane_of(target).buckets for target in every)
         return _Way(route, every[0].lane_key, limited)

@@ -30,6 +30,7 @@ from shared.processes.store import Crew
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler.given import Given
+from workers.scheduler.lane_turns import lane_turns
 from workers.scheduler.paces import Paces
 from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, spread
 from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
@@ -106,6 +107,7 @@ class Dispatcher:
 
     async def dispatch(self) -> int:
         """Make one pass; return how many jobs were given out."""
+        self._ways.tidy()
         # Short look-ups by index all: a thread for each would cost more than they do.
         async with self._resources.database.looking() as db:
             lanes = await dispatch_store.waiting_tenants(db)
@@ -152,12 +154,9 @@ class Dispatcher:
         cut = False
         # Every lane has its turn to be first: with a fallback, and with places, that are for all.
         self._turns += 1
-        names = sorted(lanes)
-        first = self._turns % len(names)
-        names = names[first:] + names[:first]
-        for left, lane in zip(range(len(names), 0, -1), names, strict=True):
+        for lane, part in lane_turns(lanes, self._weights, self._turns):
             # What a lane does not use is left to those after it.
-            most = ceil(places / left)
+            most = ceil(places * part)
             dealt = await self._deal(db, lane, lanes[lane], pools, most=most)
             picked[lane] = dealt
             places -= len(dealt)

@@ -16,11 +16,19 @@ class Ways:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._begin()
+
+    def _begin(self) -> None:
         self._by_model: dict[str, tuple[str, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._around: dict[str, set[str]] = {}
-        for name, _ in catalog.routes():
+        for name, _ in self._catalog.routes():
             self.of_model(name)
+
+    def tidy(self) -> None:
+        """Forget all but what is configured, if it is too much; between two uses of what this returned."""
+        if len(self._by_model) > MOST_REMEMBERED:
+            self._begin()
 
     def of_model(self, model: str) -> Sequence[str]:
         """Return the lanes that a model's jobs may use, best first; none where nothing serves it."""
@@ -46,8 +54,6 @@ class Ways:
         return [lane_of(self._targets[key]) for key in keys]
 
     def _learn(self, model: str) -> tuple[str, ...]:
-        if len(self._by_model) > MOST_REMEMBERED:
-            self._by_model.clear()
         try:
             every = targets(self._catalog.resolve(model))
         except NotFound:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from shared.batches.envelope import LONGEST_MESSAGE, LONGEST_PARAM
-from shared.batches.lines import Line, LineChecker, LineError
+from shared.batches.lines import MOST_MODELS, Line, LineChecker, LineError
 from shared.batches.options import BatchOptions
 from shared.jobs.draft import Endpoint
 from shared.jobs.transitions import Priority
@@ -253,3 +253,20 @@ def test_tokens_are_counted_where_there_is_a_limit() -> None:
     assert free.tokens == 0
     assert isinstance(error, LineError)
     assert error.code == "request_too_large_for_limit"
+
+
+def test_lines_name_a_thousand_models_at_the_most() -> None:
+    check = checker()
+    for number in range(MOST_MODELS):
+        assert isinstance(check.check(_of_model(number), number), Line)
+
+    error = check.check(_of_model(MOST_MODELS), MOST_MODELS)
+
+    assert isinstance(error, LineError)
+    assert (error.code, error.param) == ("too_many_models", "body.model")
+    assert isinstance(check.check(_of_model(1, name="again"), 0), Line)
+
+
+def _of_model(number: int, *, name: str = "c") -> bytes:
+    body = {**BODY, "model": f"sandbox/{number}"}
+    return changed(custom_id=f"{name}{number}", body=body)
