@@ -66,13 +66,12 @@ async def work(
     batch_size: int = 100,
     retry_failed: bool = False,
     dies_at: int | None = None,
-    task: str = "t",
 ) -> None:
     """Run once; `dies_at` is the note in the log before which it is killed."""
     out = place / "results.jsonl"
     documents = discover([place / "in"]).documents
     with (
-        MortalLog.open(place / "results.jsonl.state", task=task) as log,
+        MortalLog.open(place / "results.jsonl.state", task="t") as log,
         open_results(out, size=log.at) as results,
         Meter(Console(quiet=True), "documents") as meter,
     ):
@@ -266,34 +265,6 @@ async def test_a_refused_batch_is_made_anew(place: Path) -> None:
 
     assert by_file(place)["a.txt"]["status"] == "completed"
     assert len(service.files) == 1
-
-
-async def test_a_refused_start_does_not_stand_in_the_way_of_the_corrected_one(place: Path) -> None:
-    fill(place, **{f"n{number}": f"text {number}" for number in range(6)}, r="refuse")
-    service = BulkService()
-    service.refusal = problem(400, "invalid_schema", param="schema")
-    with pytest.raises(CommandError, match="invalid_schema"):
-        await work(service, place, batch_size=2, task="wrong")
-    service.refusal = None
-
-    await work(service, place, batch_size=2, task="right")
-
-    assert len(by_file(place)) == 7
-    assert set(service.uploads.values()) == {1}
-
-
-async def test_no_batch_is_asked_for_until_the_first_was_taken(place: Path) -> None:
-    fill(place, **{f"n{number}": f"text {number}" for number in range(6)})
-    service = BulkService()
-    service.refusal = problem(400, "invalid_schema", param="schema")
-
-    with pytest.raises(CommandError):
-        await work(service, place, batch_size=1)
-
-    assert paths(service.asked, "POST /v1/(files|batches)") == [
-        "POST /v1/files",
-        "POST /v1/batches",
-    ]
 
 
 async def test_files_that_are_gone_are_uploaded_again(place: Path) -> None:

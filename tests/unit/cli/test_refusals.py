@@ -1,19 +1,36 @@
 """What the service refuses ends a bulk command: by the exit code it shows whether anything was done."""
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from typing_extensions import override
 
 from api.cli import batch_submit, process
 from api.cli import folder as folder_module
-from api.cli.client import RefusedError
+from api.cli.client import Client, RefusedError
 from api.cli.errors import FAILED, MISUSED
 from tests.unit.cli.bulk_service import BulkService, problem
 
 
+class SlowToAnswer(BulkService):
+    """Takes its time when it is asked for a batch."""
+
+    @override
+    def client(self) -> Client:
+        async def answer(request: httpx.Request) -> httpx.Response:
+            if request.url.path == "/v1/batches":
+                await asyncio.sleep(0.1)
+            return self(request)
+
+        return Client("http://127.0.0.1:1", "pk_x", transport=httpx.MockTransport(answer))
+
+
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> BulkService:
-    service = BulkService()
+    service = SlowToAnswer()
     monkeypatch.setattr(folder_module, "POLL_S", 0)
     for command in (process, batch_submit):
         monkeypatch.setattr(command, "connect", lambda *_: service.client())
@@ -52,6 +69,22 @@ def test_a_task_that_is_refused(
         process.run(order, url=None, key=None)
 
     assert raised.value.exit_code == code
+
+
+def test_a_refused_start_does_not_stand_in_the_way(
+    service: BulkService, order: process.Order
+) -> None:
+    service.refusal = problem(404, "model_not_found", param="model")
+    with pytest.raises(RefusedError):
+        process.run(order, url=None, key=None)
+    # Until the first batch is taken no other is asked for: nobody would know what became of it.
+    assert len(service.files) == 1
+    service.refusal = None
+
+    assert process.run(replace(order, model="sandbox/echo"), url=None, key=None) == 0
+
+    assert len(order.out.read_bytes().splitlines()) == 3
+    assert set(service.uploads.values()) == {1}
 
 
 def test_a_file_whose_batch_is_refused_is_not_left(service: BulkService, tmp_path: Path) -> None:
