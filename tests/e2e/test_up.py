@@ -148,7 +148,9 @@ def test_the_other_commands_use_what_is_up(up: Callable[..., Up], tmp_path: Path
     shown = penstock("jobs", "show", lines[0]["job"], folder=tmp_path, **place)
     assert json.loads(shown.stdout)["status"] == "completed"
     assert "completed" in penstock("jobs", "list", folder=tmp_path, **place).stdout
-    refused("completed", penstock("jobs", "retry", lines[0]["job"], folder=tmp_path, **place))
+    refused(
+        "line of the batch", penstock("jobs", "retry", lines[0]["job"], folder=tmp_path, **place)
+    )
 
     made = penstock("keys", "create", "reader", "--role", "viewer", folder=tmp_path, **place)
     viewer = {**place, "PENSTOCK_KEY": made.stdout.strip()}
