@@ -159,7 +159,7 @@ HOT: dict[str, tuple[Act, int]] = {
     "stop lines": (lambda db: lines_store.stop_running(db, "batch_now", limit=200), 400),
     "uncounted lines": (lambda db: recount_store.uncounted(db, limit=500), 0),
     "running lines": (lambda db: lines_store.running(db, "batch_now"), len(RUNNING)),
-    "twins": (lambda db: twin_store.askers(db, "ten_big", ["twin-1", "twin-2"]), 10),
+    "twins": (lambda db: twin_store.askers(db, ["twin-1", "twin-2"]), 10),
     # the end of things' time
     "jobs past": (
         lambda db: retention_store.past(db, "ten_big", older_than_ms=1000, limit=200),
