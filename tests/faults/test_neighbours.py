@@ -11,7 +11,7 @@ from tests.faults.piles import Pile, hand_over, line, texts
 from tests.faults.polling import until
 from tests.faults.service import Service
 
-MANY = 4000
+MANY = 16_000
 
 
 def test_a_single_job_of_another_tenant_does_not_wait_for_a_pile(service: Service) -> None:

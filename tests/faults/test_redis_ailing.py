@@ -15,7 +15,7 @@ from tests.faults.redis_proxy import SlowProxy
 from tests.faults.service import Service
 from tests.servers import free_port
 
-SLOW_S = 0.5
+SLOW_S = 0.2
 PILE = 200
 
 
