@@ -12,7 +12,7 @@ from shared.jobs.admission import Admission, Load
 from shared.settings import Settings
 
 TENANT = "ten_one"
-LOW = {
+LOW: dict[str, Any] = {
     "max_queued_jobs_per_tenant": 10,
     "max_queued_bytes_per_tenant": 1000,
     "max_queued_tokens_per_tenant": 500,
