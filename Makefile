@@ -4,7 +4,7 @@
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-WORKERS ?= $(shell if [ "$(CORES)" -gt 2 ]; then echo $(CORES); else echo 3; fi)
+WORKERS ?= $(shell if [ "$(CORES)" -gt 2 ]; then echo $(CORES); else echo 2; fi)
 SOURCES := $(wildcard api workers shared tests bench docs)
 
 BIN := .venv/bin

@@ -5,12 +5,16 @@ from datetime import timedelta
 from statistics import quantiles
 from uuid import uuid4
 
+import pytest
+
 from shared.clock import now_ms
 from tests.fakes.upstream_client import rule
 from tests.faults.piles import Pile, hand_over, line, texts
 from tests.faults.polling import until
 from tests.faults.service import Service
 
+pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
+"""The dispatcher's own tests share out on both databases."""
 MANY = 16_000
 
 

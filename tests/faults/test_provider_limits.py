@@ -8,6 +8,8 @@ from tests.faults.deployments import BY_NAME
 from tests.faults.polling import until
 from tests.faults.service import Service
 
+pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
+"""What happens here happens before the database is asked, whichever it is."""
 FAR_MORE = 5000
 
 

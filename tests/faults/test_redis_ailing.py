@@ -98,6 +98,7 @@ def slow(service: Service) -> Iterator[SlowProxy]:
         yield proxy
 
 
+@pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_every_call_to_redis_is_slow(service: Service, slow: SlowProxy) -> None:
     for process in (service.worker, service.scheduler):
         process.stop()
