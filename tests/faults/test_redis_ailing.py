@@ -65,7 +65,7 @@ def test_a_replica_that_only_reads(service: Service) -> None:
         stays(lambda: _ended(service) == 4, "nothing runs without a limiter", for_s=1)
         client.replicaof("NO", "ONE")
 
-    cases = oracle.settle(service, within_s=30)
+    cases = oracle.settle(service, within_s=60)
 
     assert [len(case.calls) for case in cases] == [1] * 10
     assert all(each.running for each in (service.api, service.worker, service.scheduler))
@@ -84,7 +84,7 @@ def test_memory_is_full_and_nothing_may_be_evicted(service: Service) -> None:
         finally:
             client.config_set("maxmemory", 0)
 
-    cases = oracle.settle(service, within_s=30)
+    cases = oracle.settle(service, within_s=60)
 
     assert [len(case.calls) for case in cases] == [1] * 8
     after = [process.members() for process in service.processes if process.running]
