@@ -3,6 +3,7 @@
 import select
 import socket
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -12,7 +13,7 @@ from typing_extensions import override
 CHUNK = 1 << 16
 
 
-class Proxy:
+class Proxy(ABC):
     """Forwards what comes, on a port of its own."""
 
     def __init__(self, port: int) -> None:
@@ -65,9 +66,9 @@ class Proxy:
                             return
                         sink.sendall(data)
 
+    @abstractmethod
     def _passes(self, data: bytes, *, asked: bool) -> bool:
         """Look at what is asked or answered before it goes on; False ends the connection."""
-        raise NotImplementedError
 
 
 class LossyProxy(Proxy):
