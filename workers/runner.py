@@ -102,7 +102,7 @@ class Runner:
         for job_id in ids:
             if job_id in self._holds:
                 hold, task = self._holds[job_id]
-                if hold.stop is None:
+                if hold.stop is None and not hold.over:
                     hold.stop = why
                     # An answer that is there is paid for: a shutdown lets it be kept.
                     if not (hold.answered and why is Stop.DRAIN):
@@ -211,6 +211,8 @@ class Runner:
             end = await run_attempt(hold, self._resources)
             if end is not None:
                 self._left(end, kept=await self._resources.journal.end(end))
+            # From here on nobody holds a lease: that it cannot be renewed is no loss.
+            hold.over = True
             await hold.settled()
             failpoint("after_settle")
         except asyncio.CancelledError:

@@ -25,13 +25,14 @@ class Hold:
 
     `calls` are the calls that ended and are still to be written; `lane` is where the last one
     went or wanted to go; `reservations` are what the limiter holds for those under way, by their
-    numbers; `answered` says that an answer is there and being kept; `settling` tell the limiter of
-    answers; `deltas` take what a stream says, over all calls of the claim.
+    numbers; `answered` says that an answer is there and being kept, `over` that its end is written;
+    `settling` tell the limiter of answers; `deltas` take what a stream says, over all calls of the claim.
     """
 
     job: ClaimedJob
     stop: Stop | None = None
     answered: bool = False
+    over: bool = False
     claimed_at: float = field(default_factory=monotonic)
     lane: str | None = None
     reservations: dict[int, Reservation] = field(default_factory=dict)
