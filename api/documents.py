@@ -18,7 +18,7 @@ from shared.auth.permissions import Permission, Principal
 from shared.errors import BadRequest, PenstockError
 from shared.files.removal import remove
 from shared.jobs.bodies import DocumentBody, DocumentTask
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.submit import STORE_UNAVAILABLE
 from shared.resources import Resources
 

@@ -16,8 +16,9 @@ from shared.documents.schema import SchemaError, check_schema
 from shared.errors import BadRequest, NotFound
 from shared.files import store as file_store
 from shared.ids import new_id
-from shared.jobs.bodies import BODIES, ChatBody, DocumentBody, EmbeddingsBody
-from shared.jobs.draft import Endpoint, IdempotencyClaim, JobDraft
+from shared.jobs.bodies import BODIES, DocumentBody, ModelBody
+from shared.jobs.draft import IdempotencyClaim, JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, refuse_what_never_fits
 from shared.jobs.options import JobOptions, in_ms
 from shared.jobs.transitions import Priority
@@ -97,9 +98,7 @@ async def draft_job(
     )
 
 
-def _check_body(
-    endpoint: Endpoint, body: Mapping[str, Any], *, prefix: str
-) -> ChatBody | EmbeddingsBody | DocumentBody:
+def _check_body(endpoint: Endpoint, body: Mapping[str, Any], *, prefix: str) -> ModelBody:
     try:
         return BODIES[endpoint].model_validate(body)
     except ValidationError as error:

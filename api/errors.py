@@ -1,4 +1,4 @@
-"""Every error as one body: RFC 9457's members and OpenAI's `error` object, side by side."""
+"""Every error as one body: RFC 9457's members and OpenAI's `error` object; or in the caller's dialect."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Scope
 
+from api.surfaces import BODIES, surface_of
 from shared.database import is_unavailable
 from shared.errors import BadRequest, PenstockError, Unavailable, openai_error
 
@@ -59,6 +60,11 @@ def problem_response(
     error: PenstockError, scope: Scope, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the response that tells of an error, with what a client needs to go on or to give up."""
+    spelled = BODIES.get(surface_of(scope))
+    if spelled is not None:
+        body = orjson.dumps(spelled(error, scope.get(REQUEST_ID)))
+        more = {**(headers or {}), **_headers(error)}
+        return Response(body, error.status, more, "application/json")
     return Response(
         orjson.dumps(problem(error, scope)),
         error.status,

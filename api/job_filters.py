@@ -10,7 +10,7 @@ from shared.batches import store as batch_store
 from shared.clock import from_datetime
 from shared.database import Database
 from shared.errors import BadRequest
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.store import Filters
 from shared.jobs.transitions import JobState
 

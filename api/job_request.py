@@ -1,11 +1,11 @@
 """What a client may ask for when it submits a job: the models of the request bodies."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from shared.jobs.bodies import DocumentBody, DocumentTask
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint, parse_endpoint
 from shared.jobs.options import JobOptions
 
 
@@ -15,6 +15,14 @@ class JobSubmit(JobOptions):
     endpoint: Endpoint
     body: dict[str, JsonValue]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_endpoint(cls, given: Any) -> Any:
+        """Take an endpoint as a client's base URL spells it, with a model in the path where one is."""
+        if isinstance(given, dict) and isinstance(given.get("endpoint"), str):
+            return _with_endpoint(given)
+        return given
+
 
 class DocumentSubmit(DocumentBody, JobOptions):
     """`POST /v1/documents` with the id of a file that is there already."""
@@ -22,6 +30,17 @@ class DocumentSubmit(DocumentBody, JobOptions):
 
 class DocumentForm(DocumentTask, JobOptions):
     """`POST /v1/documents` as a form: these parts, `schema` and `metadata` as JSON, and a `file`."""
+
+
+def _with_endpoint(given: dict[str, Any]) -> dict[str, Any]:
+    found = parse_endpoint(given["endpoint"])
+    if found is None:
+        return given
+    endpoint, model = found
+    body = given.get("body")
+    if model is not None and isinstance(body, dict):
+        body = {**body, "model": model}
+    return {**given, "endpoint": endpoint, "body": body}
 
 
 class JobLookup(BaseModel):

@@ -31,7 +31,8 @@ from shared.auth.permissions import Permission
 from shared.errors import BadRequest, Conflict, PenstockError
 from shared.failpoints import failpoint
 from shared.jobs import change_store, store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 from shared.jobs.submit import STORE_UNAVAILABLE, Submission

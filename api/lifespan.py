@@ -6,9 +6,9 @@ from typing import TypedDict
 
 from starlette.applications import Starlette
 
+from api.direct.disconnect import Canceller
 from api.events.followers import Followers
 from api.log_reader import LogReader
-from api.openai.disconnect import Canceller
 from api.readiness import Readiness
 from api.waiting import Waiting, left_at_signals
 from shared.auth.keyring import Keyring

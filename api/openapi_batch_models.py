@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, Field, RootModel
 from api.batches.request import BatchForm, BatchWebhook
 from api.openapi_models import Page
 from shared.batches.model import BatchState
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 
 
 class BatchLineError(BaseModel):

@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.job_request import DocumentForm
 from shared.auth.permissions import Role
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import JobWebhook
 from shared.jobs.transitions import AttemptStatus, Priority
 
@@ -48,6 +48,9 @@ class Attempt(BaseModel):
     usage: Usage | None
     cost_usd: str | None = Field(description="A decimal number of US dollars.")
     possibly_billed: bool = Field(description="Whether the provider may have charged for it.")
+    dropped: list[str] = Field(
+        description="What of the request was left out, because the provider knows no such thing."
+    )
 
 
 class Place(BaseModel):

@@ -13,7 +13,7 @@ from api.prefer import LONGEST_WAIT_S
 from shared.auth.permissions import Permission
 from shared.batches.model import BatchState
 from shared.events.event import EventType
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.webhooks.replay_store import STATES
 
 Part = dict[str, Any]

@@ -11,7 +11,8 @@ from api.webhooks.receiver import check_receiver, ensure_secret
 from shared.batches.options import BatchOptions
 from shared.errors import BadRequest
 from shared.jobs.bodies import DocumentTask
-from shared.jobs.draft import Endpoint, IdempotencyClaim
+from shared.jobs.draft import IdempotencyClaim
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import in_ms
 from shared.resources import Resources
 from shared.settings import Settings

@@ -22,7 +22,7 @@ from shared.batches.options import BatchOptions, OnInvalid
 from shared.batches.reading import BadInput
 from shared.errors import BadRequest
 from shared.inference.usage import Usage
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS
 from shared.jobs.pace import Need, Pace
 from shared.jobs.view import usd

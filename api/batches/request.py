@@ -18,7 +18,8 @@ from pydantic import (
 from shared.batches.options import OnInvalid
 from shared.events.event import FINAL_BATCH_EVENTS, EventType, is_job_event
 from shared.jobs.bodies import FileId, ModelName, Text
-from shared.jobs.draft import Endpoint, OnUnknown
+from shared.jobs.draft import OnUnknown
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import (
     MOST_ATTEMPTS,
     CustomId,

@@ -4,10 +4,11 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from api.openai.call import Call
-from api.openai.chat_stream import ChatStream
-from api.openai.serve import Body, serve
-from shared.jobs.draft import Endpoint
+from api.direct.call import Call
+from api.direct.serve import Body, serve
+from api.direct.stream import AnswerStream
+from api.openai.chat_chunks import Chunks
+from shared.jobs.endpoints import Endpoint
 
 
 async def create(request: Request) -> ASGIApp:
@@ -18,7 +19,12 @@ async def create(request: Request) -> ASGIApp:
 def _streamed(call: Call, body: Body) -> ASGIApp:
     options = body.get("stream_options")
     asked = isinstance(options, dict) and options.get("include_usage") is True
-    return ChatStream(call, include_usage=asked)
+    head = {
+        "id": f"chatcmpl-{call.job_id.removeprefix('job_')}",
+        "created": call.job["created_at"] // 1000,
+        "model": call.job["model"],
+    }
+    return AnswerStream(call, Chunks(head, include_usage=asked))
 
 
 routes = [Route("/v1/chat/completions", create, methods=["POST"])]

@@ -9,8 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
+from starlette.types import Scope
 
-from api.openai.failures import StreamBroken
+from api.direct.failures import StreamBroken
+from api.errors import problem
+from shared.errors import PenstockError
 
 KIND = "chat.completion.chunk"
 DONE = b"data: [DONE]\n\n"
@@ -33,6 +36,8 @@ class Chunks:
     `begun` once something was said: from then on another answer cannot take its place.
     """
 
+    keep_alive = b": keep-alive\n\n"
+
     def __init__(self, head: Json, *, include_usage: bool) -> None:
         """Begin; `head` has the `id`, `created` and `model` for chunks that do not say."""
         self.begun = False
@@ -44,9 +49,17 @@ class Chunks:
         self._choices: dict[int, _Sent] = {}
 
     @property
-    def lacks_usage(self) -> bool:
+    def lacks_something(self) -> bool:
         """Tell whether the usage was asked for and has not come."""
         return self._include_usage and self._usage is None
+
+    def opening(self) -> bytes:
+        """Return nothing: the first chunk is the model's."""
+        return b""
+
+    def failed(self, error: PenstockError, scope: Scope) -> bytes:
+        """Return the error as an event, which makes the clients raise it."""
+        return event({"error": problem(error, scope)["error"]})
 
     def encode(self, raw: bytes) -> bytes:
         """Return a JSON array of chunks as events."""

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from api.openai.serve import Body, serve
-from shared.jobs.draft import Endpoint
+from api.direct.serve import Body, serve
+from shared.jobs.endpoints import Endpoint
 
 FIRST = re.compile(rb'"embedding"\s*:\s*(["\[])')
 FLOAT_BYTES = 4

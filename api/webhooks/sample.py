@@ -10,7 +10,7 @@ from shared.clock import now_ms
 from shared.database import Row
 from shared.events.event import EventType, envelope, is_final_event, is_job_event
 from shared.ids import new_id
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Job
 from shared.jobs.transitions import JobState, Priority, Reason
 from shared.jobs.view import event_data

@@ -1,8 +1,10 @@
 """The tables of who may come in: tenants and their keys."""
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import JSON, BigInteger, Index
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 DEFAULT_TENANT = "default"
 
 
@@ -10,12 +12,15 @@ class Tenant(SQLModel, table=True):
     """Whoever shares nothing with the others: every row of work names one.
 
     `weight` is its share where several want more than there is; `retention_s` None: as all.
+    `tier` picks deployments where a route says so; `regions` None: its work may go anywhere.
     """
 
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
     weight: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     retention_s: int | None = None
+    tier: str | None = None
+    regions: list[str] | None = Field(default=None, sa_type=Json)
     created_at: int = Field(sa_type=BigInteger)
 
 

@@ -7,7 +7,7 @@ import orjson
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from shared.batches.options import BatchOptions
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint, parse_endpoint
 from shared.jobs.options import MOST_ATTEMPTS, JobWebhook, Metadata
 from shared.jobs.transitions import Priority
 from shared.settings import Settings
@@ -18,7 +18,6 @@ MOST_SHOWN = 60
 LONGEST_MESSAGE, LONGEST_PARAM = 1000, 200
 METHOD = "POST"
 T = TypeVar("T")
-_ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
 _PRIORITIES = {priority.value: priority for priority in Priority}
 _METADATA: TypeAdapter[dict[str, str]] = TypeAdapter(Metadata)
 _WEBHOOK = TypeAdapter(JobWebhook)
@@ -119,10 +118,11 @@ def _request(
         message = f"`method` must be `{METHOD}`, not {_shown(line['method'])}."
         raise Flaw("invalid_method", message, "method")
     url = line["url"]
-    endpoint = _ENDPOINTS.get(url) if type(url) is str else None
-    if endpoint is None:
-        message = f"`url` must be one of {', '.join(_ENDPOINTS)}, not {_shown(url)}."
+    found = parse_endpoint(url) if type(url) is str else None
+    if found is None:
+        message = f"`url` must be one of {', '.join(Endpoint)}, not {_shown(url)}."
         raise Flaw("invalid_url", message, "url")
+    endpoint, model = found
     if expected is not None and endpoint is not expected:
         message = (
             f"`url` is {endpoint}, but the batch was created for {expected}: change the line, or"
@@ -132,7 +132,7 @@ def _request(
     body = line["body"]
     if type(body) is not dict:
         raise Flaw("invalid_request", "`body` must be a JSON object: the request.", "body")
-    return endpoint, body
+    return endpoint, body if model is None else {**body, "model": model}
 
 
 def _document(line: Mapping[str, Any], options: BatchOptions) -> Mapping[str, Any]:

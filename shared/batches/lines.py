@@ -13,7 +13,7 @@ from shared.batches.seen import Seen
 from shared.documents.schema import SchemaError, check_schema
 from shared.errors import NotFound, Unprocessable
 from shared.jobs.bodies import BODIES, DocumentBody
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of, refuse_what_never_fits
 from shared.jobs.transitions import Priority
 from shared.limiter.estimate import estimate

@@ -5,7 +5,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from shared.jobs.bodies import DocumentTask
-from shared.jobs.draft import Endpoint, OnUnknown
+from shared.jobs.draft import OnUnknown
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import Priority
 
 

@@ -2,25 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pydantic import JsonValue
 
-
-class Operation(StrEnum):
-    """What kind of call it is."""
-
-    CHAT = "chat"
-    EMBEDDINGS = "embeddings"
+from shared.inference.dialect import Dialect
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """One call: `body` is OpenAI's dialect as the client sent it, unknown keys included.
+    """One call: `body` is in `dialect`, which its provider speaks; unknown keys are included.
 
-    `model` is the provider's own name of the model; it replaces `body["model"]` on the wire.
+    `model` is the provider's own name of the model; it replaces the body's on the wire.
     """
 
-    operation: Operation
     model: str
     body: Mapping[str, JsonValue]
+    dialect: Dialect = Dialect.CHAT

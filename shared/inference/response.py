@@ -35,9 +35,9 @@ class InferenceResponse:
 
 @dataclass(frozen=True, slots=True)
 class InferenceChunk:
-    """One `chat.completion.chunk` of a stream.
+    """One event of a stream in its dialect, decoded: a `chat.completion.chunk`, say.
 
-    The last chunk that carries a `usage` has the final one; its `choices` may be empty.
+    The last chunk that carries a `usage` has the final one.
     `feedback` comes with the first chunk only.
     """
 

@@ -89,5 +89,6 @@ def _attempt_row(end: ClaimEnd, attempt: AttemptEnd, *, late: bool) -> dict[str,
         "first_token_ms": attempt.first_token_ms,
         "total_ms": attempt.total_ms,
         "possibly_billed": attempt.possibly_billed,
+        "dropped": list(attempt.dropped) or None,
         "late": late,
     }

@@ -15,7 +15,7 @@ from pydantic import (
     StrictInt,
 )
 
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 
 MOST_CHOICES = 128
 """A request for more answers than this costs a worker more than anyone means to ask for."""
@@ -53,33 +53,34 @@ ModelName = Annotated[Text, Field(min_length=1, max_length=200)]
 FileId = Annotated[Text, Field(min_length=1, max_length=64)]
 
 
-class ChatBody(BaseModel):
-    """What of a chat completion matters to us; every other key goes to the provider as it is."""
+class ModelBody(BaseModel):
+    """A request to a model, whose name is in it."""
 
     model_config = ConfigDict(extra="allow")
 
     model: ModelName
+
+
+class ChatBody(ModelBody):
+    """What of a chat completion matters to us; every other key goes to the provider as it is."""
+
     messages: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
     stream: StrictBool | None = None
     stream_options: dict[str, Any] | None = None
     n: Annotated[StrictInt, Field(ge=1, le=MOST_CHOICES)] | None = None
 
 
-class EmbeddingsBody(BaseModel):
+class EmbeddingsBody(ModelBody):
     """The least that an embedding needs."""
 
-    model_config = ConfigDict(extra="allow")
-
-    model: ModelName
     input: Annotated[Embeddable, PlainValidator(_embeddable, json_schema_input_type=Embeddable)]
 
 
-class DocumentTask(BaseModel):
+class DocumentTask(ModelBody):
     """What to read out of a document: instructions in words and a JSON schema for the answer."""
 
     model_config = ConfigDict(extra="forbid")
 
-    model: ModelName
     instructions: str = Field("", max_length=20_000)
     json_schema: dict[str, JsonValue] = Field(alias="schema")
     images: Literal["auto", "never", "always"] = "auto"
@@ -91,9 +92,76 @@ class DocumentBody(DocumentTask):
     file_id: FileId
 
 
-BODIES: Mapping[Endpoint, type[ChatBody | EmbeddingsBody | DocumentBody]] = {
+class CompletionsBody(ModelBody):
+    """The least of a legacy completion."""
+
+    prompt: Annotated[Embeddable, PlainValidator(_embeddable, json_schema_input_type=Embeddable)]
+    stream: StrictBool | None = None
+    n: Annotated[StrictInt, Field(ge=1, le=MOST_CHOICES)] | None = None
+
+
+class ResponsesBody(ModelBody):
+    """What of a response matters to us."""
+
+    input: Annotated[str | list[dict[str, Any]], Field(min_length=1)]
+    stream: StrictBool | None = None
+    background: StrictBool | None = None
+    store: StrictBool | None = None
+    previous_response_id: FileId | None = None
+
+
+class MessagesBody(ModelBody):
+    """What of Anthropic's messages matters to us."""
+
+    max_tokens: Annotated[StrictInt, Field(ge=1)]
+    messages: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
+    stream: StrictBool | None = None
+
+
+class CountMessagesBody(ModelBody):
+    """Anthropic's messages, to be counted."""
+
+    messages: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
+
+
+class GeminiBody(ModelBody):
+    """What of Google's requests matters to us; `model` and `stream` stand in its path."""
+
+    contents: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
+    stream: StrictBool | None = None
+
+
+class GeminiCountBody(ModelBody):
+    """Google's contents, to be counted: alone, or in the request that they belong to."""
+
+    contents: list[dict[str, Any]] | None = None
+    generateContentRequest: dict[str, Any] | None = None  # noqa: N815 - Google's name
+
+
+class GeminiEmbedBody(ModelBody):
+    """One text to embed."""
+
+    content: dict[str, Any]
+
+
+class GeminiEmbedBatchBody(ModelBody):
+    """Many texts to embed."""
+
+    requests: Annotated[list[dict[str, Any]], FailFast(), Field(min_length=1)]
+
+
+BODIES: Mapping[Endpoint, type[ModelBody]] = {
     Endpoint.CHAT: ChatBody,
+    Endpoint.COMPLETIONS: CompletionsBody,
+    Endpoint.RESPONSES: ResponsesBody,
+    Endpoint.RESPONSES_COUNT: ResponsesBody,
     Endpoint.EMBEDDINGS: EmbeddingsBody,
     Endpoint.DOCUMENTS: DocumentBody,
+    Endpoint.MESSAGES: MessagesBody,
+    Endpoint.MESSAGES_COUNT: CountMessagesBody,
+    Endpoint.GEMINI: GeminiBody,
+    Endpoint.GEMINI_COUNT: GeminiCountBody,
+    Endpoint.GEMINI_EMBED: GeminiEmbedBody,
+    Endpoint.GEMINI_EMBED_BATCH: GeminiEmbedBatchBody,
 }
-"""What is checked of the body of each endpoint."""
+"""What is checked of the body of each endpoint; every one of them has a `model`."""

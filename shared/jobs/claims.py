@@ -84,6 +84,7 @@ class AttemptEnd:
     first_token_ms: int | None = None
     total_ms: int | None = None
     possibly_billed: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

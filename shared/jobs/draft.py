@@ -5,15 +5,8 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import Priority
-
-
-class Endpoint(StrEnum):
-    """The endpoints that a job can name."""
-
-    CHAT = "/v1/chat/completions"
-    EMBEDDINGS = "/v1/embeddings"
-    DOCUMENTS = "/v1/documents"
 
 
 class OnUnknown(StrEnum):

@@ -46,6 +46,7 @@ _FAILED: Mapping[str, _Told] = {
     "context_too_long": _Told(BAD_REQUEST, "context_length_exceeded"),
     "content_filtered": _Told(BAD_REQUEST, "content_filter"),
     "model_not_found": _Told(404, "model_not_found"),
+    "unsupported_by_provider": _Told(BAD_REQUEST, "unsupported_by_provider"),
     "auth_failed": _Told(502, "provider_auth_failed"),
     "malformed_response": _Told(502, "malformed_response"),
     "result_too_large": _Told(502, "result_too_large"),

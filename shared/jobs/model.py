@@ -226,7 +226,10 @@ class JobResult(SQLModel, table=True):
 
 
 class Attempt(SQLModel, table=True):
-    """One call to a provider; its row is written before the send."""
+    """One call to a provider; its row is written before the send.
+
+    `dropped` names what of the request was left out, because the provider knows no such thing.
+    """
 
     job_id: str = Field(primary_key=True)
     claim_number: int = Field(primary_key=True)
@@ -250,6 +253,7 @@ class Attempt(SQLModel, table=True):
     cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
     possibly_billed: bool = False
     late: bool = False
+    dropped: list[str] | None = Field(default=None, sa_type=Json)
 
 
 class IdempotencyKey(SQLModel, table=True):

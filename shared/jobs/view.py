@@ -125,6 +125,7 @@ def _public_attempt(number: int, attempt: Row) -> dict[str, Any]:
         "usage": usage_of(attempt),
         "cost_usd": usd(attempt["cost_nanousd"]),
         "possibly_billed": attempt["possibly_billed"],
+        "dropped": attempt["dropped"] or [],
     }
 
 

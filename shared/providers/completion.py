@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import orjson
 from pydantic import JsonValue
 
-from shared.inference.request import Operation
+from shared.inference.dialect import Dialect
 from shared.inference.usage import Usage
 from shared.providers.errors import Malformed, Unavailable
 from shared.providers.failures import from_error_object, malformed
@@ -13,7 +13,7 @@ from shared.providers.failures import from_error_object, malformed
 MOST_TOKENS = 2_000_000_000
 
 
-def check(operation: Operation, raw: bytes, *, provider: str) -> Usage | None:
+def check(dialect: Dialect, raw: bytes, *, provider: str) -> Usage | None:
     """Return what a whole answer used, or None if it does not say.
 
     Raises:
@@ -28,10 +28,10 @@ def check(operation: Operation, raw: bytes, *, provider: str) -> Usage | None:
     usage = usage_of(value)
     if value.get("error"):
         raise from_error_object(value, provider=provider, raw=raw, otherwise=Malformed, usage=usage)
-    wrong = _wrong_chat(value) if operation is Operation.CHAT else _wrong_embeddings(value)
+    wrong = _wrong_chat(value) if dialect is Dialect.CHAT else _wrong_embeddings(value)
     if wrong is not None:
         raise malformed(wrong, raw, provider=provider, usage=usage)
-    if operation is Operation.CHAT and (failure := choice_error(value)) is not None:
+    if dialect is Dialect.CHAT and (failure := choice_error(value)) is not None:
         raise from_error_object(
             failure, provider=provider, raw=raw, otherwise=Unavailable, usage=usage
         )

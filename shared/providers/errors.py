@@ -14,6 +14,7 @@ ProviderError
     ├── ContentFiltered  refused for its content
     ├── AuthFailed       401, 403: the credential is wrong: pause the lane
     ├── ModelNotFound    404
+    ├── CannotDo         it has no words for what is asked: another provider may
     └── ResultTooLarge   the answer is larger than we keep
 """
 
@@ -137,6 +138,12 @@ class ModelNotFound(ProviderError):
     """No such model, or not for this credential."""
 
     code = "model_not_found"
+
+
+class CannotDo(ProviderError):
+    """The provider's dialect has no words for what is asked, so nothing was sent."""
+
+    code = "unsupported_by_provider"
 
 
 class ResultTooLarge(ProviderError):

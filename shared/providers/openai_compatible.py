@@ -1,8 +1,6 @@
 """The adapter for everyone who speaks OpenAI's dialect; how vendors differ is data."""
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from urllib.parse import quote
 
 import httpx
@@ -10,8 +8,10 @@ import orjson
 from pydantic import JsonValue
 
 from shared.clock import now_ms
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.dialect import Dialect
+from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse
+from shared.inference.vendors import AuthHeader, Vendor
 from shared.providers.completion import check
 from shared.providers.errors import ProviderError
 from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
@@ -19,37 +19,10 @@ from shared.providers.headers import limit_feedback
 from shared.providers.stream import StreamReader
 from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
 
-PATHS = {Operation.CHAT: "/chat/completions", Operation.EMBEDDINGS: "/embeddings"}
+PATHS = {Dialect.CHAT: "/chat/completions", Dialect.EMBEDDINGS: "/embeddings"}
 HIDDEN = b"[key]"
 # Keys of ours that a client may put into a body; no provider ever sees them.
 OWN_KEYS = "penstock"
-
-
-class AuthHeader(StrEnum):
-    """Where a vendor wants its key."""
-
-    BEARER = "authorization"
-    API_KEY = "api-key"
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """How one vendor differs from OpenAI.
-
-    `base_url` None means that the operator must name one. `prefix` stands before the path and may
-    hold `{model}`. `renames` maps OpenAI's key to the vendor's, `drops` are keys that it refuses.
-    `stream_usage` tells whether it takes `stream_options` to report usage at a stream's end.
-    """
-
-    name: str
-    base_url: str | None
-    needs_key: bool = True
-    auth: AuthHeader = AuthHeader.BEARER
-    prefix: str = ""
-    query: Mapping[str, str] = field(default_factory=dict)
-    renames: Mapping[str, str] = field(default_factory=dict)
-    drops: frozenset[str] = frozenset()
-    stream_usage: bool = True
 
 
 class OpenAICompatible:
@@ -67,6 +40,7 @@ class OpenAICompatible:
         max_response_bytes: int,
     ) -> None:
         self.name = vendor.name
+        self.dialects = vendor.dialects
         self._vendor = vendor
         self._base = base_url.rstrip("/")
         self._http = http
@@ -74,7 +48,7 @@ class OpenAICompatible:
         self._max_bytes = max_response_bytes
         self._secret = (api_key or "").encode()
         self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
-        self._calls: dict[tuple[Operation, str], Call] = {}
+        self._calls: dict[tuple[Dialect, str], Call] = {}
 
     async def generate(self, request: InferenceRequest) -> InferenceResponse:
         """Return a whole chat completion, in the provider's own bytes."""
@@ -115,6 +89,10 @@ class OpenAICompatible:
         finally:
             await reply.aclose()
 
+    async def count(self, _request: InferenceRequest, /) -> int | None:
+        """Return None: the dialect has no such call."""
+        return None
+
     async def aclose(self) -> None:
         """Do nothing: the connections belong to the HTTP client that all providers share."""
 
@@ -127,7 +105,7 @@ class OpenAICompatible:
         body = self._hide(reply.body)
         if not is_success(reply.status):
             raise self._refused(Reply(reply.status, reply.headers, body))
-        usage = check(request.operation, body, provider=self.name)
+        usage = check(request.dialect, body, provider=self.name)
         return InferenceResponse(reply.status, body, usage, limit_feedback(reply.headers))
 
     async def _check_opening(self, reply: OpenReply) -> None:
@@ -136,7 +114,7 @@ class OpenAICompatible:
             raise self._refused(Reply(reply.status, reply.headers, body))
         if "json" in reply.headers.get("content-type", ""):
             body = self._hide(await reply.read())
-            check(Operation.CHAT, body, provider=self.name)
+            check(Dialect.CHAT, body, provider=self.name)
             raise malformed("did not stream", body, provider=self.name)
 
     def _refused(self, reply: Reply) -> ProviderError:
@@ -170,13 +148,13 @@ class OpenAICompatible:
     def _call(self, request: InferenceRequest) -> Call:
         # Only a vendor with the model in its path has more than one of these an operation.
         model = request.model if "{model}" in self._vendor.prefix else ""
-        known = self._calls.get((request.operation, model))
+        known = self._calls.get((request.dialect, model))
         if known is None:
             prefix = self._vendor.prefix.replace("{model}", quote(model, safe=""))
-            url = httpx.URL(self._base + prefix + PATHS[request.operation])
+            url = httpx.URL(self._base + prefix + PATHS[request.dialect])
             url = url.copy_merge_params(dict(self._vendor.query))
             known = Call(url, self._headers, self._timeouts, self._max_bytes)
-            self._calls[request.operation, model] = known
+            self._calls[request.dialect, model] = known
         return known
 
 

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from shared.clock import now_ms
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
+from shared.inference.vendors import OPENAI_DIALECTS, SANDBOX
 from shared.providers.completion import usage_of
 from shared.providers.errors import ProviderError
 from shared.providers.failures import from_status
@@ -37,7 +38,8 @@ FLAKY_STATUS = 503
 class Sandbox:
     """Answers at once, or as slowly and as badly as its options and the model's name ask for."""
 
-    name = "sandbox"
+    name = SANDBOX
+    dialects = OPENAI_DIALECTS
 
     def __init__(
         self,
@@ -83,6 +85,10 @@ class Sandbox:
         encoded = body.get("encoding_format") == "base64"
         value = embeddings(request.model, texts, dimensions=size, encoded=encoded)
         return InferenceResponse(200, orjson.dumps(value), usage_of(value), feedback)
+
+    async def count(self, _request: InferenceRequest, /) -> int | None:
+        """Return None: it takes our own word for it."""
+        return None
 
     async def aclose(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -10,7 +10,7 @@ from api.job_request import JobSubmit
 from api.openapi_models import JOB_EXAMPLE, Status
 from api.openapi_operations import ALL
 from shared.auth.permissions import Role
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import JobOptions
 from shared.jobs.transitions import AttemptStatus, Priority, Reason
 

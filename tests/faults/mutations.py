@@ -201,14 +201,14 @@ MUTATIONS = (
     ),
     Mutation(
         "chats: another answer follows a broken one",
-        "api/openai/chat_stream.py",
+        "api/direct/stream.py",
         "        if self._chunks.begun:\n            raise StreamBroken(",
         "        if self._chunks.begun:\n            return\n            raise StreamBroken(",
         "test_who_was_listening_to_a_chat",
     ),
     Mutation(
         "chats: a client that leaves is not noticed",
-        "api/openai/vigil.py",
+        "api/direct/vigil.py",
         "        self._gone = True\n",
         "        self._gone = False\n",
         "test_a_client_that_hangs_up_cancels",

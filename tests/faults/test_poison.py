@@ -11,7 +11,7 @@ from tests.faults.processes import peak_memory_mb
 from tests.faults.service import Service
 
 SLICE = 100
-BACKLOG = 500
+BACKLOG = 1500
 BODY_BYTES = 60_000
 """Below the size from which bodies go to the blob store."""
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from shared.providers.registry import SANDBOX, VENDORS, build_provider, known_vendors
+from shared.inference.vendors import SANDBOX, VENDORS, known_vendors
+from shared.providers.registry import build_provider
 from shared.providers.sandbox_options import READERS, SandboxOptions, for_model, read_options
 from shared.providers.transport import Http
 from shared.routing.catalog import load_catalog

@@ -6,20 +6,18 @@ An answer is settled while it is stored: neither needs the other.
 import asyncio
 from collections.abc import Awaitable
 from contextlib import aclosing
-from dataclasses import replace
 from time import monotonic
 
 from shared.failpoints import failpoint
-from shared.inference.embeddings import encoded_as
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.dialect import Operation
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import AttemptEnd, AttemptStart, Standing
 from shared.jobs.transitions import AttemptStatus
+from shared.providers.base import Provider
 from shared.providers.errors import ProviderError, Timeout
-from shared.providers.failures import malformed
-from shared.routing.model import Target
 from workers.attempt import settle
 from workers.attempt.admit import Admission, admit
+from workers.attempt.asking import Asking, ask
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
 from workers.attempt.stream import Heard, read_stream
@@ -90,10 +88,14 @@ async def _send(
 ) -> InferenceResponse:
     began = monotonic()
     target = admission.target
-    request = InferenceRequest(work.operation, target.deployment.model, work.body)
-    heard = Heard(target.deployment.provider) if work.streams else None
+    heard: Heard | None = None
     try:
-        response = await _held(hold, admission, _perform(hold, request, target, heard, resources))
+        provider = resources.providers.get(target)
+        asking = ask(work, hold.job, target, provider)
+        if work.streams:
+            heard = Heard(provider.name, work.dialect, asking.stream())
+        answer = _perform(hold, asking, provider, heard, resources)
+        response = await _held(hold, admission, answer)
     except ProviderError as error:
         cut = _cut(heard, work)
         raise await settle.failed(hold, error, admission, began, resources, cut=cut) from error
@@ -128,34 +130,24 @@ def _cut(heard: Heard | None, work: Work) -> settle.Cut:
 
 async def _perform(
     hold: Hold,
-    request: InferenceRequest,
-    target: Target,
+    asking: Asking,
+    provider: Provider,
     heard: Heard | None,
     resources: WorkerResources,
 ) -> InferenceResponse:
-    provider = resources.providers.get(target)
-    if request.operation is Operation.EMBEDDINGS:
-        return _encoded(await provider.embed(request), request, provider.name)
+    if asking.work.operation is Operation.COUNT:
+        return asking.count(await provider.count(asking.request))
+    if asking.work.operation is Operation.EMBED:
+        return asking.answer(await provider.embed(asking.request))
     if heard is None:
-        return await provider.generate(request)
+        return asking.answer(await provider.generate(asking.request))
     if hold.deltas is None:
         hold.deltas = resources.deltas.of(hold.job.id, hold.job.version)
     whole = False
     try:
-        async with aclosing(provider.stream(request)) as chunks:
+        async with aclosing(provider.stream(asking.request)) as chunks:
             response = await read_stream(chunks, heard, hold.deltas)
         whole = True
     finally:
         hold.deltas.flush(last=whole)
     return response
-
-
-def _encoded(
-    response: InferenceResponse, request: InferenceRequest, provider: str
-) -> InferenceResponse:
-    try:
-        body = encoded_as(response.body, request.body.get("encoding_format"))
-    except ValueError as error:
-        what = f"sent embeddings that cannot be written as asked ({error})"
-        raise malformed(what, response.body, provider=provider, usage=response.usage) from error
-    return response if body is response.body else replace(response, body=body)

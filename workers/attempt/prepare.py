@@ -12,9 +12,9 @@ from shared.documents.extraction import Extraction, ExtractionError, Images
 from shared.documents.long_prompt import OVERHEAD
 from shared.documents.prompt import extraction_body
 from shared.files import store as file_store
-from shared.inference.request import Operation
+from shared.inference.dialect import Dialect, Operation
 from shared.jobs.claims import ClaimedJob
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import Reason
 from workers.resources import WorkerResources
 
@@ -45,16 +45,17 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be asked: an OpenAI-dialect body, and where it came from."""
+    """What is to be asked, in the dialect of the job's endpoint, and where it came from."""
 
     operation: Operation
     body: dict[str, JsonValue]
     document: Document | None = None
+    dialect: Dialect = Dialect.CHAT
 
     @property
     def streams(self) -> bool:
         """Tell whether the client asked for a stream, so that the worker reads one."""
-        return self.operation is Operation.CHAT and self.body.get("stream") is True
+        return self.operation is Operation.GENERATE and self.body.get("stream") is True
 
 
 async def prepare(job: ClaimedJob, resources: WorkerResources) -> Work:
@@ -64,11 +65,10 @@ async def prepare(job: ClaimedJob, resources: WorkerResources) -> Work:
         Unworkable: the document is gone, broken, encrypted, empty or too long.
     """
     body = orjson.loads(await _stored(job, resources))
-    if job.endpoint == Endpoint.EMBEDDINGS:
-        return Work(Operation.EMBEDDINGS, body)
-    if job.endpoint == Endpoint.DOCUMENTS:
+    endpoint = Endpoint(job.endpoint)
+    if endpoint is Endpoint.DOCUMENTS:
         return await _document_work(job, body, resources)
-    return Work(Operation.CHAT, body)
+    return Work(endpoint.operation, body, dialect=endpoint.dialect)
 
 
 async def _stored(job: ClaimedJob, resources: WorkerResources) -> bytes:
@@ -106,7 +106,7 @@ async def _document_work(
     instructions = str(body.get("instructions") or "")
     document = Document(file.filename, instructions, schema, extraction)
     if len(extraction.text) > resources.context_chars(job.model):
-        return Work(Operation.CHAT, {}, await asyncio.to_thread(_cut, document, job, resources))
+        return Work(Operation.GENERATE, {}, await asyncio.to_thread(_cut, document, job, resources))
     chat = extraction_body(
         model=job.model,
         text=extraction.text,
@@ -115,7 +115,7 @@ async def _document_work(
         schema=schema,
         images=extraction.images,
     )
-    return Work(Operation.CHAT, chat, document)
+    return Work(Operation.GENERATE, chat, document)
 
 
 def _wanted_images(

@@ -15,7 +15,7 @@ from shared.documents.merging import Answer, Merged, merge, origins_in, settled
 from shared.documents.partial_schema import partial as partial_schema
 from shared.documents.provenance import Pages, Provenance
 from shared.documents.schema import problems
-from shared.inference.request import Operation
+from shared.inference.dialect import Operation
 from shared.inference.response import InferenceResponse
 from workers.attempt.check import Checked
 from workers.attempt.hold import Hold
@@ -118,7 +118,7 @@ class _LongDocument:
             images=_images_of(of, index),
         )
         what = f" for part {chunk.number} of {len(of.chunks)}{long_prompt.place(chunk)}"
-        return await self._parts.ask(index, Work(Operation.CHAT, body), schema, what=what)
+        return await self._parts.ask(index, Work(Operation.GENERATE, body), schema, what=what)
 
     async def _settle(self, merged: Merged) -> Checked:
         of = self._document
@@ -132,7 +132,7 @@ class _LongDocument:
         schema = long_prompt.settle_schema(of.schema, merged.conflicts)
         what = " on what the parts of the document disagree on"
         step = len(of.chunks)
-        return await self._parts.ask(step, Work(Operation.CHAT, body), schema, what=what)
+        return await self._parts.ask(step, Work(Operation.GENERATE, body), schema, what=what)
 
     async def _mend(self, value: JsonValue, wrong: Sequence[str]) -> Checked:
         of = self._document
@@ -141,7 +141,7 @@ class _LongDocument:
         )
         step = len(of.chunks) + 1
         what = ", put together from the parts of the document,"
-        return await self._parts.ask(step, Work(Operation.CHAT, body), of.schema, what=what)
+        return await self._parts.ask(step, Work(Operation.GENERATE, body), of.schema, what=what)
 
 
 def _result(hold: Hold, of: Document, read: Read) -> dict[str, JsonValue]:

@@ -21,7 +21,8 @@ from shared.database import chunks
 from shared.failpoints import failpoint
 from shared.ids import new_id, new_ids
 from shared.jobs.changes import Change, change_of
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.rows import job_row
 from shared.webhooks import store as webhook_store
 from shared.webhooks.secrets import SecretBox

@@ -114,7 +114,7 @@ async def test_an_open_batch_begins_without_lines(clerk: Clerk) -> None:
         ({"archive": "file-1"}, "archive", "just one of"),
         ({"files": []}, "files", "length of at least 1"),
         ({"other": 1}, "other", "is not known here"),
-        ({"endpoint": "/v1/responses"}, "endpoint", "/v1/chat/completions"),
+        ({"endpoint": "/v1/moderations"}, "endpoint", "/v1/chat/completions"),
         ({"completion_window": "soon"}, "completion_window", "such as `30m`"),
         ({"completion_window": "0h"}, "completion_window", "such as `30m`"),
         ({"completion_window": "8d"}, "completion_window", "7 days"),

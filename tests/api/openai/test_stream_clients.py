@@ -8,12 +8,13 @@ import orjson
 import pytest
 from starlette.requests import Request
 
-from api.openai.call import open_call
-from api.openai.chat_stream import ChatStream, Tempo, _Follower
-from api.openai.failures import StreamBroken
+from api.direct.call import open_call
+from api.direct.failures import StreamBroken
+from api.direct.stream import AnswerStream, Tempo, _Follower
+from api.openai.chat_chunks import Chunks
 from api.waiting import Watch
 from shared.events.deltas import Delta
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import JobState, Reason
 from tests.api.openai.direct import CHAT, STREAM, Ask, begun
 from tests.api.openai.exchange import Exchange, events, text_of
@@ -53,7 +54,7 @@ async def test_one_who_does_not_read_is_left(
         request = Request({**scope, "state": app.state}, receive)
         body = orjson.loads(await request.body())
         call = await open_call(request, app.tenant_id, Endpoint.CHAT, body)
-        stream = ChatStream(call, include_usage=False, tempo=Tempo(send_s=0.05))
+        stream = AnswerStream(call, Chunks({}, include_usage=False), Tempo(send_s=0.05))
         await stream(scope, receive, send)
 
     exchange = Exchange(serve, CHAT, STREAM, {})
@@ -109,7 +110,7 @@ async def test_what_was_said_is_sent_before_it_is_called_void() -> None:
     request = SimpleNamespace(state=SimpleNamespace(deltas=None))
     call: Any = SimpleNamespace(job_id="job_1", job=job, request=request, replayed=False)
     vigil: Any = SimpleNamespace(watch=watch)
-    follower = _Follower(call, vigil, Tempo(), include_usage=False)
+    follower = _Follower(call, vigil, Tempo(), Chunks({}, include_usage=False))
     # Both are heard in one turn of the loop.
     watch.add(Delta("job_1", 2, 1, orjson.dumps([chunk(), chunk("Half an ans")]), last=False))
     watch.tell(3, ended=False)

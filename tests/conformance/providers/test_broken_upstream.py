@@ -6,7 +6,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
 from shared.providers import errors
@@ -18,7 +18,7 @@ from tests.fakes.upstream_client import Upstream, rule
 
 def chat(text: str = "hello", **body: JsonValue) -> InferenceRequest:
     messages: list[JsonValue] = [{"role": "user", "content": text}]
-    return InferenceRequest(Operation.CHAT, "m", {"messages": messages, **body})
+    return InferenceRequest("m", {"messages": messages, **body})
 
 
 async def whole(provider: Provider) -> InferenceResponse | int:

@@ -9,14 +9,15 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.dialect import Dialect
+from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
 from tests.conformance.providers.conftest import Subject
 
 
 def embed(**body: JsonValue) -> InferenceRequest:
-    return InferenceRequest(Operation.EMBEDDINGS, "embedder", body)
+    return InferenceRequest("embedder", body, Dialect.EMBEDDINGS)
 
 
 def decoded(response: InferenceResponse) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.usage import Usage
 from shared.providers import errors
@@ -28,7 +28,7 @@ def chat(model: str = "echo", text: str = "hello there", **body: JsonValue) -> I
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": [{"type": "text", "text": text}]},
     ]
-    return InferenceRequest(Operation.CHAT, model, {"messages": messages, **body})
+    return InferenceRequest(model, {"messages": messages, **body})
 
 
 def decoded(response: InferenceResponse) -> dict[str, Any]:
@@ -75,7 +75,7 @@ async def test_the_usage_is_the_one_in_the_body(subject: Subject) -> None:
 async def test_the_model_named_by_the_request_wins(subject: Subject) -> None:
     body: dict[str, JsonValue] = {"messages": [{"role": "user", "content": "x"}], "model": "alias"}
 
-    response = await subject.provider.generate(InferenceRequest(Operation.CHAT, "real", body))
+    response = await subject.provider.generate(InferenceRequest("real", body))
 
     assert decoded(response)["model"] == "real"
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceResponse
 from shared.providers import errors
 from shared.providers.base import Provider
@@ -20,7 +20,7 @@ from tests.fakes.upstream_client import Upstream, rule
 
 def chat(text: str = "hello", **body: JsonValue) -> InferenceRequest:
     messages: list[JsonValue] = [{"role": "user", "content": text}]
-    return InferenceRequest(Operation.CHAT, "m", {"messages": messages, **body})
+    return InferenceRequest("m", {"messages": messages, **body})
 
 
 async def whole(provider: Provider) -> InferenceResponse | int:

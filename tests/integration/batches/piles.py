@@ -15,7 +15,7 @@ from shared.batches.options import BatchOptions
 from shared.database import Row, fetch
 from shared.files.model import StoredFile
 from shared.ids import new_id
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 from shared.settings import Settings
 from tests.integration.batches.yard import TENANT, Yard

@@ -21,7 +21,8 @@ from shared.files.model import StoredFile
 from shared.ids import new_id
 from shared.jobs import claim_store, store
 from shared.jobs.claims import ClaimedJob, ClaimEnd, Result
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Job
 from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState

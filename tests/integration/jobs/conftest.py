@@ -10,7 +10,8 @@ from shared.clock import now_ms
 from shared.database import Database
 from shared.ids import new_id
 from shared.jobs import store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.rows import job_row, request_row
 
 AddJob = Callable[..., Awaitable[str]]

@@ -11,7 +11,8 @@ from shared.clock import now_ms
 from shared.database import Database, chunks
 from shared.events.model import Event
 from shared.files.model import StoredFile
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Attempt, Job, JobRequest, JobResult
 from shared.jobs.rows import job_row, request_row
 from shared.webhooks.model import WebhookDelivery

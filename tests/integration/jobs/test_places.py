@@ -13,7 +13,8 @@ from shared.clock import now_ms
 from shared.database import Database, Row, chunks
 from shared.ids import new_id
 from shared.jobs import lane_paces, place_store, store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.pace import Need, Pace
 from shared.jobs.rows import job_row, request_row
 from shared.jobs.view import Place

@@ -13,7 +13,8 @@ from shared.enqueue import Enqueuer
 from shared.errors import Conflict, LimitExceeded, PenstockError, Unavailable, Unprocessable
 from shared.jobs import store
 from shared.jobs.announcer import Announcer
-from shared.jobs.draft import Endpoint, IdempotencyClaim, JobDraft
+from shared.jobs.draft import IdempotencyClaim, JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.submit import Submission, Submitter
 from shared.jobs.transitions import JobState
 from shared.publisher import Publisher

@@ -18,7 +18,8 @@ from shared.files.blobs import BlobStore
 from shared.files.model import StoredFile
 from shared.ids import new_id
 from shared.jobs import store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Attempt, IdempotencyKey, JobResult
 from shared.jobs.part_model import JobPart
 from shared.jobs.rows import job_row, request_row

@@ -15,7 +15,8 @@ from shared.clock import now_ms
 from shared.database import chunks
 from shared.ids import new_id
 from shared.jobs import store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import lane_of
 from shared.jobs.rows import job_row, request_row
 from shared.limiter.buckets import MICRO, Cost, Lane, Outcome

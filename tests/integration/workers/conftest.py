@@ -13,7 +13,8 @@ from sqlalchemy import text
 from shared import migrate
 from shared.clock import now_ms
 from shared.database import Row
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.submit import Submitter
 from shared.settings import Settings
 from tests.fakes.upstream_client import Upstream

@@ -13,7 +13,8 @@ from shared.database import Row
 from shared.files import store as file_store
 from shared.files.blobs import new_key
 from shared.ids import new_id
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import JobState
 from tests.fakes.upstream_client import rule
 from tests.integration.documents.files_made import pdf_of

@@ -12,7 +12,8 @@ from shared import migrate
 from shared.clock import now_ms
 from shared.ids import new_id
 from shared.jobs import store
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Job
 from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState

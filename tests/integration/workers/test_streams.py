@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from shared.database import Row
 from shared.events.deltas import Delta, DeltaLog
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import lane_of
 from shared.jobs.transitions import JobState, Reason
 from shared.limiter.limiter import Limiter

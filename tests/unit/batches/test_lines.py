@@ -9,7 +9,7 @@ import pytest
 from shared.batches.envelope import LONGEST_MESSAGE, LONGEST_PARAM
 from shared.batches.lines import MOST_MODELS, Line, LineChecker, LineError
 from shared.batches.options import BatchOptions
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import Priority
 from shared.routing.catalog import load_catalog
 from shared.settings import Settings

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.draft import Endpoint, JobDraft
+from shared.jobs.draft import JobDraft
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.rows import job_row
 from shared.jobs.transitions import JobState
 from shared.jobs.view import Place, public_job, status_of, usd
@@ -32,6 +33,7 @@ def attempt(generation: int, **changes: Any) -> dict[str, Any]:
         "cached_tokens": 0,
         "cost_nanousd": 123_000,
         "possibly_billed": False,
+        "dropped": None,
         **changes,
     }
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.direct.failures import StreamBroken
 from api.openai.chat_chunks import Chunks, event
-from api.openai.failures import StreamBroken
 
 HEAD = {"id": "chatcmpl-spare", "created": 1, "model": "asked"}
 FIRST = {"id": "chatcmpl-1", "created": 7, "model": "gpt", "object": "chat.completion.chunk"}
@@ -160,7 +160,7 @@ def test_anything_else_begins(delta: Json) -> None:
 def test_a_whole_completion_becomes_a_stream() -> None:
     chunks = Chunks(HEAD, include_usage=True)
 
-    assert chunks.lacks_usage
+    assert chunks.lacks_something
     rows = read(chunks.rest(completion()) + chunks.end())
 
     assert deltas(rows) == [{"role": "assistant", "content": "hello"}, {}]

@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
+from api.direct.serve import Body
 from api.openai.embeddings import in_encoding
-from api.openai.serve import Body
 
 FLOATS = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-1.0]}]}'
 PACKED = b'{"object":"list","data":[{"object":"embedding","index":0,"embedding":"AAAAPwAAgL8="}]}'

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from api.openai.failures import StreamBroken
+from api.direct.failures import StreamBroken
 from shared.jobs import failures
 
 ROOT = Path(__file__).parents[3]
@@ -20,6 +20,6 @@ def test_every_code_stands_beside_its_status() -> None:
     for each in told:
         assert f"`{each.code or 'bad_request'}`" in written[each.status], each
     assert "`stream_broken`" in written[StreamBroken.status]
-    source = (ROOT / "api" / "openai" / "vigil.py").read_text("utf-8")
+    source = (ROOT / "api" / "direct" / "vigil.py").read_text("utf-8")
     for code in re.findall(r'code="(\w+)"', source):
         assert f"`{code}`" in written[503]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.openai.rate_limits import go_duration, limit_headers
+from api.direct.rate_limits import go_duration, limit_headers
 from shared.limiter.levels import Level
 
 

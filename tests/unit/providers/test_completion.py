@@ -4,7 +4,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import Operation
+from shared.inference.dialect import Dialect
 from shared.inference.usage import Usage
 from shared.providers import errors
 from shared.providers.completion import check, usage_of
@@ -43,38 +43,38 @@ def test_groq_hides_the_usage_of_its_streams() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "value"),
+    ("dialect", "value"),
     [
-        (Operation.CHAT, {"choices": CHOICES, "usage": USAGE}),
-        (Operation.CHAT, {"choices": CHOICES, "usage": USAGE, "error": None, "more": 1}),
-        (Operation.EMBEDDINGS, {"data": [{"index": 0, "embedding": [0.5]}], "usage": USAGE}),
-        (Operation.EMBEDDINGS, {"data": [{"index": 0, "embedding": "AAAA"}], "usage": USAGE}),
+        (Dialect.CHAT, {"choices": CHOICES, "usage": USAGE}),
+        (Dialect.CHAT, {"choices": CHOICES, "usage": USAGE, "error": None, "more": 1}),
+        (Dialect.EMBEDDINGS, {"data": [{"index": 0, "embedding": [0.5]}], "usage": USAGE}),
+        (Dialect.EMBEDDINGS, {"data": [{"index": 0, "embedding": "AAAA"}], "usage": USAGE}),
     ],
 )
-def test_an_answer_passes(operation: Operation, value: JsonValue) -> None:
-    assert check(operation, orjson.dumps(value), provider="p") == Usage(3, 4)
+def test_an_answer_passes(dialect: Dialect, value: JsonValue) -> None:
+    assert check(dialect, orjson.dumps(value), provider="p") == Usage(3, 4)
 
 
 @pytest.mark.parametrize(
-    ("operation", "raw"),
+    ("dialect", "raw"),
     [
-        (Operation.CHAT, b""),
-        (Operation.CHAT, b"<html>"),
-        (Operation.CHAT, b'{"choices": ['),
-        (Operation.CHAT, b"[]"),
-        (Operation.CHAT, b"{}"),
-        (Operation.CHAT, b'{"choices": []}'),
-        (Operation.CHAT, b'{"choices": null}'),
-        (Operation.CHAT, b'{"choices": ["x"]}'),
-        (Operation.CHAT, b'{"error": {"message": "who knows"}}'),
-        (Operation.EMBEDDINGS, b'{"data": []}'),
-        (Operation.EMBEDDINGS, b'{"data": {}}'),
-        (Operation.EMBEDDINGS, b'{"data": [{"index": 0}]}'),
+        (Dialect.CHAT, b""),
+        (Dialect.CHAT, b"<html>"),
+        (Dialect.CHAT, b'{"choices": ['),
+        (Dialect.CHAT, b"[]"),
+        (Dialect.CHAT, b"{}"),
+        (Dialect.CHAT, b'{"choices": []}'),
+        (Dialect.CHAT, b'{"choices": null}'),
+        (Dialect.CHAT, b'{"choices": ["x"]}'),
+        (Dialect.CHAT, b'{"error": {"message": "who knows"}}'),
+        (Dialect.EMBEDDINGS, b'{"data": []}'),
+        (Dialect.EMBEDDINGS, b'{"data": {}}'),
+        (Dialect.EMBEDDINGS, b'{"data": [{"index": 0}]}'),
     ],
 )
-def test_what_is_no_answer_is_malformed_and_shown(operation: Operation, raw: bytes) -> None:
+def test_what_is_no_answer_is_malformed_and_shown(dialect: Dialect, raw: bytes) -> None:
     with pytest.raises(errors.Malformed) as raised:
-        check(operation, raw, provider="p")
+        check(dialect, raw, provider="p")
 
     assert raised.value.body == raw
     assert raised.value.sent
@@ -82,7 +82,7 @@ def test_what_is_no_answer_is_malformed_and_shown(operation: Operation, raw: byt
 
 def test_an_empty_answer_may_still_have_cost_something() -> None:
     with pytest.raises(errors.Malformed) as raised:
-        check(Operation.CHAT, orjson.dumps({"choices": [], "usage": USAGE}), provider="p")
+        check(Dialect.CHAT, orjson.dumps({"choices": [], "usage": USAGE}), provider="p")
 
     assert raised.value.usage == Usage(3, 4)
 
@@ -91,6 +91,6 @@ def test_an_error_in_a_choice_is_an_error() -> None:
     broken = {"choices": [{"index": 0, "error": {"code": 429, "message": "slow"}}], "usage": USAGE}
 
     with pytest.raises(errors.RateLimited) as raised:
-        check(Operation.CHAT, orjson.dumps(broken), provider="p")
+        check(Dialect.CHAT, orjson.dumps(broken), provider="p")
 
     assert raised.value.usage == Usage(3, 4)

@@ -267,4 +267,4 @@ def test_every_failure_has_its_own_code() -> None:
     kinds = [kind for kind in vars(errors).values() if inspect.isclass(kind)]
     codes = [kind.code for kind in kinds if issubclass(kind, ProviderError)]
 
-    assert len(codes) == len(set(codes)) == 13
+    assert len(codes) == len(set(codes)) == 14

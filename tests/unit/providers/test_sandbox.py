@@ -6,7 +6,8 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.dialect import Dialect
+from shared.inference.request import InferenceRequest
 from shared.providers import errors
 from shared.providers.sandbox import Sandbox
 from shared.providers.sandbox_options import SandboxOptions, for_model, read_options
@@ -14,11 +15,11 @@ from shared.providers.sandbox_options import SandboxOptions, for_model, read_opt
 
 def chat(model: str = "echo", text: str = "hello", **body: JsonValue) -> InferenceRequest:
     messages: list[JsonValue] = [{"role": "user", "content": text}]
-    return InferenceRequest(Operation.CHAT, model, {"messages": messages, **body})
+    return InferenceRequest(model, {"messages": messages, **body})
 
 
 def embed(**body: JsonValue) -> InferenceRequest:
-    return InferenceRequest(Operation.EMBEDDINGS, "echo", body)
+    return InferenceRequest("echo", body, Dialect.EMBEDDINGS)
 
 
 @pytest.mark.parametrize(
@@ -162,4 +163,4 @@ async def test_token_lists_are_one_input_each() -> None:
 
 async def test_a_chat_without_messages_is_refused() -> None:
     with pytest.raises(errors.BadRequest):
-        await Sandbox().generate(InferenceRequest(Operation.CHAT, "echo", {}))
+        await Sandbox().generate(InferenceRequest("echo", {}))

@@ -7,10 +7,12 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest, Operation
+from shared.inference.dialect import Dialect
+from shared.inference.request import InferenceRequest
+from shared.inference.vendors import known_vendors
 from shared.providers import errors
 from shared.providers.base import Provider
-from shared.providers.registry import NotConfigured, build_provider, known_vendors
+from shared.providers.registry import NotConfigured, build_provider
 from shared.providers.transport import Http
 
 ANSWER = {
@@ -47,7 +49,7 @@ class Wire:
 
 def chat(model: str = "m", /, **body: JsonValue) -> InferenceRequest:
     messages: list[JsonValue] = [{"role": "user", "content": "hello"}]
-    return InferenceRequest(Operation.CHAT, model, {"messages": messages, **body})
+    return InferenceRequest(model, {"messages": messages, **body})
 
 
 async def drain(provider: Provider, request: InferenceRequest) -> None:
@@ -99,7 +101,7 @@ async def test_embeddings_have_their_own_path() -> None:
     wire = Wire()
     provider = build_provider("openai", http=wire.http, api_key="sk", base_url="http://h:1/x/v1/")
 
-    await provider.embed(InferenceRequest(Operation.EMBEDDINGS, "e", {"input": "text"}))
+    await provider.embed(InferenceRequest("e", {"input": "text"}, Dialect.EMBEDDINGS))
 
     assert str(wire.requests[0].url) == "http://h:1/x/v1/embeddings"
     assert wire.body() == {"input": "text", "model": "e"}

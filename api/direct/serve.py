@@ -9,14 +9,14 @@ from starlette.types import ASGIApp
 
 from api.auth import principal
 from api.body import read_json
+from api.direct.call import Call, failure_response, open_call
+from api.direct.vigil import NoAnswerYet, vigil
 from api.drafts import Direct
 from api.job_replies import ACCEPTED, job_reply, load, result_bytes
 from api.jobs import submit
-from api.openai.call import Call, failure_response, open_call
-from api.openai.vigil import NoAnswerYet, vigil
 from api.prefer import preference
 from shared.auth.permissions import Permission
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.failures import failure_of
 from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob

@@ -9,19 +9,33 @@ from typing import Any
 
 import orjson
 
+SAID = (
+    "content",
+    "tool_calls",
+    "reasoning_content",
+    "reasoning",
+    "refusal",
+    "function_call",
+    "audio",
+)
+"""What of a delta is the model's own: the role is not."""
 WHOLE = frozenset({"role", "id", "type"})
 """Texts that do not come in pieces: the last one stands."""
 
 
-class Joined:
+class ChatJoined:
     """A `chat.completion` in the making."""
 
     def __init__(self) -> None:
         self._head: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
 
-    def add(self, chunk: dict[str, Any]) -> None:
-        """Add the next `chat.completion.chunk`."""
+    def add(self, chunk: dict[str, Any]) -> bool:
+        """Add the next `chat.completion.chunk`; True when the model says something in it.
+
+        A chunk that only names the role comes before the model has begun.
+        """
+        speaks = False
         for name, value in chunk.items():
             if value is not None and name != "choices":
                 self._head[name] = value
@@ -31,16 +45,17 @@ class Joined:
             choice = self._choices.get(number)
             if choice is None:
                 choice = self._choices[number] = _Choice(number)
-            choice.add(part)
+            speaks = choice.add(part) or speaks
+        return speaks
 
     def whole(self) -> dict[str, Any]:
         """Return what there is as a `chat.completion` object."""
         choices = [self._choices[number].whole() for number in sorted(self._choices)]
         return {**self._head, "object": "chat.completion", "choices": choices}
 
-    def said_bytes(self) -> int:
-        """Return how much the model generated: its texts and calls, in bytes of UTF-8."""
-        return sum(choice.said_bytes() for choice in self._choices.values())
+    def said(self) -> str:
+        """Return all that the model generated: its texts and calls."""
+        return "".join(choice.said() for choice in self._choices.values())
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:
@@ -59,8 +74,9 @@ class _Choice:
         self._logprobs: _Fields | None = None
         self._finish_reason: object = None
 
-    def add(self, part: dict[str, Any]) -> None:
+    def add(self, part: dict[str, Any]) -> bool:
         delta = part.get("delta")
+        speaks = isinstance(delta, dict) and any(delta.get(name) for name in SAID)
         if isinstance(delta, dict):
             self._message.add(delta, but="tool_calls")
             for piece in objects(delta.get("tool_calls")):
@@ -71,6 +87,7 @@ class _Choice:
         if isinstance(logprobs, dict):
             self._logprobs = self._logprobs or _Fields()
             self._logprobs.add(logprobs)
+        return speaks
 
     def whole(self) -> dict[str, Any]:
         message = {"role": "assistant", "content": None, **self._message.whole()}
@@ -84,9 +101,9 @@ class _Choice:
             "finish_reason": self._finish_reason,
         }
 
-    def said_bytes(self) -> int:
+    def said(self) -> str:
         fields = [self._message, *self._calls.values()]
-        return sum(each.said_bytes() for each in fields)
+        return "".join(each.said() for each in fields)
 
     def _call(self, piece: dict[str, Any]) -> "_Fields":
         number = piece.get("index")
@@ -135,11 +152,10 @@ class _Fields:
                 found[name] = [*self._values[name], {"type": "text", "text": texts[name]}]
         return found
 
-    def said_bytes(self) -> int:
-        texts = sum(len(piece.encode()) for pieces in self._texts.values() for piece in pieces)
-        lists = [value for value in self._values.values() if isinstance(value, list)]
-        inner = sum(fields.said_bytes() for fields in self._inner.values())
-        return texts + sum(map(_size, lists)) + inner
+    def said(self) -> str:
+        texts = [piece for pieces in self._texts.values() for piece in pieces]
+        lists = [_spelled(value) for value in self._values.values() if isinstance(value, list)]
+        return "".join([*texts, *lists, *(fields.said() for fields in self._inner.values())])
 
     def _extend(self, name: str, value: list[Any]) -> None:
         known = self._values.get(name)
@@ -149,12 +165,12 @@ class _Fields:
             self._values[name] = list(value)
 
 
-def _size(value: list[Any]) -> int:
+def _spelled(value: list[Any]) -> str:
     try:
-        return len(orjson.dumps(value))
+        return orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
         # Nested deeper than is written: no model says such a thing.
-        return 0
+        return ""
 
 
 def _callable(call: dict[str, Any]) -> dict[str, Any]:

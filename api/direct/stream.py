@@ -1,4 +1,4 @@
-"""A chat completion in chunks: follows a job from its first delta to `[DONE]`.
+"""An answer in pieces, in whatever dialect: follows a job from its first delta to its end.
 
 A response of our own, not sse-starlette's: the head waits until the status is known, and one loop
 sends, keeps alive and listens. The library runs four tasks for each client and a scope for each
@@ -16,13 +16,12 @@ from redis import RedisError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from api.errors import problem
+from api.direct.call import Call, failure_response
+from api.direct.failures import StreamBroken
+from api.direct.framing import Framing
+from api.direct.vigil import Vigil, vigil
 from api.job_replies import result_bytes
 from api.log_reader import LogReader
-from api.openai.call import Call, failure_response
-from api.openai.chat_chunks import Chunks, event
-from api.openai.failures import StreamBroken
-from api.openai.vigil import Vigil, vigil
 from api.slow_reader import SlowReader, abort
 from shared.database import Row
 from shared.errors import PenstockError
@@ -32,7 +31,6 @@ from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState
 
 GONE_S = 1.0
-KEEP_ALIVE = b": keep-alive\n\n"
 HEAD = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
@@ -50,12 +48,12 @@ class Tempo:
     send_s: float = 30.0
 
 
-class ChatStream:
+class AnswerStream:
     """The ASGI response to a call that asked for a stream."""
 
-    def __init__(self, call: Call, *, include_usage: bool, tempo: Tempo | None = None) -> None:
+    def __init__(self, call: Call, framing: Framing, tempo: Tempo | None = None) -> None:
         self._call = call
-        self._include_usage = include_usage
+        self._framing = framing
         self._tempo = _within(tempo or Tempo(), call.read_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +61,7 @@ class ChatStream:
         call, outlet = self._call, _Outlet(self._call, send, self._tempo.send_s)
         try:
             with vigil(call, receive, deltas=True) as kept:
-                follower = _Follower(call, kept, self._tempo, include_usage=self._include_usage)
+                follower = _Follower(call, kept, self._tempo, self._framing)
                 async with aclosing(follower.pieces()) as pieces:
                     async for piece in pieces:
                         await outlet.write(piece)
@@ -82,8 +80,7 @@ class ChatStream:
             if not outlet.begun:
                 await failure_response(call, error)(scope, receive, send)
                 return
-            told = {"error": problem(error, scope)["error"]}
-            await outlet.write(event(told), more=False)
+            await outlet.write(self._framing.failed(error, scope), more=False)
 
 
 class _Outlet:
@@ -115,18 +112,13 @@ class _Outlet:
 class _Follower:
     """Turns what is heard of a job into pieces to send; behind all of it stands the stored result."""
 
-    def __init__(self, call: Call, kept: Vigil, tempo: Tempo, *, include_usage: bool) -> None:
+    def __init__(self, call: Call, kept: Vigil, tempo: Tempo, framing: Framing) -> None:
         self._call = call
         self._vigil = kept
         self._watch = kept.watch
         self._tempo = tempo
         self._log: LogReader = call.request.state.deltas
-        head = {
-            "id": f"chatcmpl-{call.job_id.removeprefix('job_')}",
-            "created": call.job["created_at"] // 1000,
-            "model": call.job["model"],
-        }
-        self._chunks = Chunks(head, include_usage=include_usage)
+        self._framing = framing
         # The claim that is being streamed, and how far; nothing of claims that are over is told.
         self._floor = _last_claim_over(call.job)
         self._version = 0
@@ -146,6 +138,8 @@ class _Follower:
         """
         clock = asyncio.get_running_loop().time
         silent_until = clock() + self._tempo.head_s
+        if opening := self._framing.opening():
+            yield opening
         while True:
             for piece in await self._heard():
                 yield piece
@@ -156,7 +150,8 @@ class _Follower:
                 yield await self._ending(full)
                 return
             if clock() >= silent_until:
-                yield KEEP_ALIVE
+                if self._framing.keep_alive:
+                    yield self._framing.keep_alive
                 silent_until = clock() + self._tempo.ping_s
             await self._vigil.news(silent_until - clock())
 
@@ -215,7 +210,7 @@ class _Follower:
         for delta in deltas:
             if self._is_next(delta):
                 self._whole = delta.last
-                if piece := self._chunks.encode(delta.chunks):
+                if piece := self._framing.encode(delta.chunks):
                     pieces.append(piece)
         return pieces
 
@@ -230,7 +225,7 @@ class _Follower:
         return True
 
     def _refuse_restart(self) -> None:
-        if self._chunks.begun:
+        if self._framing.begun:
             raise StreamBroken(
                 "The provider's stream broke off in the middle and the job began again: what was"
                 " streamed is no part of its answer."
@@ -245,9 +240,9 @@ class _Follower:
             # Another claim than the streamed one completed it.
             self._refuse_restart()
             self._whole = False
-        if not self._whole or self._chunks.lacks_usage:
-            pieces.append(self._chunks.rest(orjson.loads(raw)))
-        return b"".join([*pieces, self._chunks.end()])
+        if not self._whole or self._framing.lacks_something:
+            pieces.append(self._framing.rest(orjson.loads(raw)))
+        return b"".join([*pieces, self._framing.end()])
 
 
 def _within(tempo: Tempo, read_timeout_s: float | None) -> Tempo:

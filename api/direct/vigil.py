@@ -8,9 +8,9 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from api.direct.call import Call
+from api.direct.disconnect import OnDisconnect
 from api.job_replies import is_final, load
-from api.openai.call import Call
-from api.openai.disconnect import OnDisconnect
 from api.waiting import RECHECK_S, Watch, pause
 from shared.database import is_unavailable
 from shared.errors import Unavailable

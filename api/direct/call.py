@@ -9,14 +9,14 @@ from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.direct.disconnect import OnDisconnect, policy
+from api.direct.rate_limits import Limits
 from api.drafts import Direct, draft_job
 from api.errors import problem_response
 from api.jobs import store_draft
-from api.openai.disconnect import OnDisconnect, policy
-from api.openai.rate_limits import Limits
 from shared.database import Row
 from shared.errors import PenstockError
-from shared.jobs.draft import Endpoint
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState, Priority

@@ -1,0 +1,118 @@
+"""Whose SDK is calling, and how it wants to hear of an error. Pure."""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from shared.errors import PenstockError
+
+
+class Surface(StrEnum):
+    """A dialect of paths, headers and errors; OPENAI is our own as well."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    MISTRAL = "mistral"
+
+
+_PREFIX = re.compile(r"^/(openai|anthropic|gemini|mistral)/")
+_GOOGLES = re.compile(r"^/v1beta/|^/v1/models/.*:")
+_ANTHROPIC = re.compile(r"^/v1/models(/|$)")
+_GEMINI = re.compile(r"^/v1(beta)?/(models|batches|files)(/|:|$)")
+
+
+def surface_of(scope: Scope) -> Surface:
+    """Tell by the path's prefix, else by what only one vendor's clients send.
+
+    Anthropic's name themselves by `anthropic-version`, Google's by `x-goog-api-key` or `?key=`,
+    Mistral's by their user agent; `/v1/models` and the like are everybody's.
+    """
+    path = str(scope.get("path", ""))
+    if (found := _PREFIX.match(path)) is not None:
+        return Surface(found[1])
+    headers = Headers(raw=scope.get("headers", []))
+    if path.startswith("/v1/messages") or (
+        _ANTHROPIC.match(path) and "anthropic-version" in headers
+    ):
+        return Surface.ANTHROPIC
+    if _GOOGLES.match(path) or (_GEMINI.match(path) and "x-goog-api-key" in headers):
+        return Surface.GEMINI
+    by_mistral = headers.get("user-agent", "").startswith("mistral-client")
+    return Surface.MISTRAL if by_mistral else Surface.OPENAI
+
+
+_ANTHROPIC_TYPES: Mapping[int, str] = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    409: "conflict_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_GEMINI_STATUSES: Mapping[int, str] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_BROKEN = 500
+
+
+def anthropic_error(error: PenstockError, request_id: str | None) -> dict[str, Any]:
+    """Return Anthropic's error body; our own code is in `details`."""
+    kind = _ANTHROPIC_TYPES.get(error.status)
+    if kind is None:
+        kind = "api_error" if error.status >= _BROKEN else "invalid_request_error"
+    told = {"type": kind, "message": error.detail, "details": {"error_code": error.code}}
+    return {"type": "error", "error": told, "request_id": request_id}
+
+
+def gemini_error(error: PenstockError, _request_id: str | None) -> dict[str, Any]:
+    """Return Google's error body; how long to wait is in its details."""
+    status = _GEMINI_STATUSES.get(error.status)
+    if status is None:
+        status = "INTERNAL" if error.status >= _BROKEN else "INVALID_ARGUMENT"
+    domain = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": error.code.upper(),
+        "domain": "penstock",
+    }
+    details: list[dict[str, Any]] = [domain]
+    if error.retry_after_s is not None:
+        retry = "type.googleapis.com/google.rpc.RetryInfo"
+        details.append({"@type": retry, "retryDelay": f"{error.retry_after_s:g}s"})
+    told = {"code": error.status, "message": error.detail, "status": status, "details": details}
+    return {"error": told}
+
+
+def mistral_error(error: PenstockError, request_id: str | None) -> dict[str, Any]:
+    """Return Mistral's error body; a 422 is the list that its SDK expects there."""
+    if error.status == 422:  # noqa: PLR2004 - the one status with a form of its own
+        where = ["body", *([error.param] if error.param else [])]
+        return {"detail": [{"loc": where, "msg": error.detail, "type": error.code}]}
+    told = {"object": "error", "message": error.detail, "type": error.code, "param": error.param}
+    return {**told, "code": str(error.status), "request_id": request_id}
+
+
+BODIES: Mapping[Surface, Callable[[PenstockError, str | None], dict[str, Any]]] = {
+    Surface.ANTHROPIC: anthropic_error,
+    Surface.GEMINI: gemini_error,
+    Surface.MISTRAL: mistral_error,
+}
+"""How the others spell an error; ours is in `api/errors.py`."""

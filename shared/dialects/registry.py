@@ -1,0 +1,14 @@
+"""Every dialect of generation, by its name."""
+
+from collections.abc import Mapping
+
+from shared.dialects.chat.translator import CHAT
+from shared.dialects.translator import Translator
+from shared.inference.dialect import Dialect
+
+TRANSLATORS: Mapping[Dialect, Translator] = {each.dialect: each for each in (CHAT,)}
+
+
+def translator_of(dialect: Dialect) -> Translator:
+    """Return what reads and writes a dialect of generation."""
+    return TRANSLATORS[dialect]
