@@ -1,6 +1,6 @@
 """What the endpoints that are called directly have in common: store, wait, answer."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from pydantic import JsonValue
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +22,7 @@ from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob
 
 Body = dict[str, JsonValue]
+Adapt = Callable[[Request, str, Body], Awaitable[Body]]
 Finish = Callable[[bytes, Body], bytes]
 
 
@@ -29,17 +30,21 @@ async def serve(
     request: Request,
     endpoint: Endpoint,
     *,
+    adapt: Adapt | None = None,
     streamed: Callable[[Call, Body], ASGIApp] | None = None,
     finish: Finish = lambda answer, _asked: answer,
 ) -> ASGIApp:
     """Answer with what the provider says, as if it were asked without us.
 
+    `adapt` makes of the body (and the path, and what the tenant has stored) what becomes the job's;
     `streamed` answers those who want a stream; `finish` has the last word on a whole answer.
     `Prefer: respond-async` is answered as `POST /v1/jobs` is.
     """
     who = await principal(request, Permission.JOBS_WRITE)
     resources = request.state.resources
     body, _ = await read_json(request, max_bytes=resources.settings.max_body_bytes)
+    if adapt is not None:
+        body = await adapt(request, who.tenant_id, body)
     prefer = preference(request)
     streams = streamed is not None and body.get("stream") is True
     if prefer.respond_async and (streams or not prefer.wait_s):
