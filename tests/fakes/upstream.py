@@ -1,9 +1,9 @@
-"""A fake OpenAI-compatible provider, run as a process of its own.
+"""A fake provider that speaks every dialect, run as a process of its own.
 
     python -m tests.fakes.upstream --port 0 --ledger ledger.jsonl
 
-The first line it prints is its port. It answers `…/chat/completions`, `…/embeddings` and
-`…/models`, keeps a ledger that survives a kill, and is told how to misbehave over HTTP:
+The first line it prints is its port. It answers the calls of each wire (see `upstream_wire.py`)
+and `…/models`, keeps a ledger that survives a kill, and is told how to misbehave over HTTP:
 `POST /_script`, `/_clear`, `/_release`, `GET /_ledger`, `/_stats`.
 """
 
@@ -18,13 +18,12 @@ from typing import Any
 import orjson
 import uvloop
 
-from tests.fakes.upstream_answers import marker
 from tests.fakes.upstream_http import Connection, Exchange
 from tests.fakes.upstream_ledger import Ledger
 from tests.fakes.upstream_rules import Script
 from tests.fakes.upstream_treatments import Call, answer
+from tests.fakes.upstream_wire import Wire, wire_of
 
-CALLS = ("/chat/completions", "/embeddings")
 BACKLOG = 4096
 
 
@@ -41,8 +40,9 @@ class Upstream:
     def handle(self, exchange: Exchange) -> None:
         """Answer a request: a call, or one of the controls."""
         path = exchange.path.split("?")[0]
-        if exchange.method == "POST" and path.endswith(CALLS):
-            self._call(exchange, path)
+        wire = wire_of(path) if exchange.method == "POST" else None
+        if wire is not None:
+            self._call(exchange, path, wire)
         elif path.startswith("/_"):
             self._control(exchange, path)
         elif path.endswith("/models"):
@@ -50,22 +50,21 @@ class Upstream:
         else:
             exchange.json({"error": {"message": f"no path {path}"}}, status=404)
 
-    def _call(self, exchange: Exchange, path: str) -> None:
+    def _call(self, exchange: Exchange, path: str, wire: Wire) -> None:
         try:
             body: Mapping[str, Any] = orjson.loads(exchange.body)
         except orjson.JSONDecodeError:
-            exchange.json({"error": {"message": "the body is not JSON"}}, status=400)
+            exchange.json(wire.error("the body is not JSON", status=400), status=400)
             return
-        key = exchange.headers.get("authorization") or exchange.headers.get("api-key", "")
         facts = {
-            "model": str(body.get("model")),
-            "marker": marker(body),
-            "key": key.removeprefix("Bearer "),
+            "model": wire.model(path, body),
+            "marker": wire.marker(body),
+            "key": wire.key(exchange.headers),
             "path": path,
             "peer": exchange.peer,
         }
         self._number += 1
-        call = Call(exchange, body, self._script.take(facts), self._number)
+        call = Call(exchange, wire, body, self._script.take(facts), self._number)
         call.open(self._ledger, facts)
         self._later(call)
 
@@ -138,7 +137,7 @@ async def serve(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(description="A fake OpenAI-compatible provider.")
+    parser = argparse.ArgumentParser(description="A fake provider.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ledger", type=Path, required=True)
     parser.add_argument("--latency-ms", type=float, default=0)

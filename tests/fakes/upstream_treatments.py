@@ -6,14 +6,13 @@ from typing import Any
 
 import orjson
 
-from tests.fakes import upstream_answers as answers
 from tests.fakes.upstream_http import Exchange
 from tests.fakes.upstream_ledger import Ledger
 from tests.fakes.upstream_rules import Rule
+from tests.fakes.upstream_wire import Wire
 
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
-DONE = b"data: [DONE]\n\n"
 FLUSH_S = 0.02
 
 
@@ -21,12 +20,13 @@ class Call:
     """One call under way: what was asked, how it is to be treated, where it is written down."""
 
     def __init__(
-        self, exchange: Exchange, body: Mapping[str, Any], rule: Rule, number: int
+        self, exchange: Exchange, wire: Wire, body: Mapping[str, Any], rule: Rule, number: int
     ) -> None:
-        self.exchange, self.body, self.rule = exchange, body, rule
+        self.exchange, self.wire, self.body, self.rule = exchange, wire, body, rule
         self.id = f"call-{number}"
         self.options = rule.options
-        self.stream = bool(body.get("stream"))
+        self.path = exchange.path.split("?")[0]
+        self.stream = wire.streams(self.path, body)
         self._ledger: Ledger | None = None
 
     def open(self, ledger: Ledger, facts: Mapping[str, str]) -> None:
@@ -43,22 +43,21 @@ class Call:
 
     def completion(self) -> dict[str, Any]:
         """Return the whole answer object, with what the rule's options change in it."""
-        if self.exchange.path.split("?")[0].endswith("/embeddings"):
-            value = answers.embeddings(self.body)
-        else:
-            content, output_tokens = self.options.get("content"), self.options.get("output_tokens")
-            value = answers.chat(
-                self.body, call=self.id, content=content, output_tokens=output_tokens
-            )
+        content, output_tokens = self.options.get("content"), self.options.get("output_tokens")
+        value = self.wire.answer(
+            self.path, self.body, call=self.id, content=content, output_tokens=output_tokens
+        )
         if "usage" in self.options:
-            value["usage"] = self.options["usage"]
+            self.wire.set_usage(value, self.options["usage"])
         return value
 
     def events(self, value: Mapping[str, Any]) -> list[bytes]:
-        """Return an answer as server-sent events, `[DONE]` not included."""
-        asked = (self.body.get("stream_options") or {}).get("include_usage", False)
-        rows = answers.chunks(value, include_usage=asked and value.get("usage") is not None)
-        return [b"data: " + orjson.dumps(row) + b"\n\n" for row in rows]
+        """Return an answer as server-sent events, without what ends their stream."""
+        return self.wire.events(value, self.body)
+
+    def refusal(self) -> str | None:
+        """Return why the real provider would not take the call."""
+        return self.wire.refusal(self.path, self.exchange.headers, self.body)
 
 
 def answer(call: Call) -> None:
@@ -67,6 +66,11 @@ def answer(call: Call) -> None:
 
 
 def _ok(call: Call) -> None:
+    refusal = call.refusal()
+    if refusal is not None:
+        call.finish(400)
+        call.exchange.json(call.wire.error(refusal, status=400), status=400)
+        return
     value = call.completion()
     if not call.stream:
         _whole(call, value)
@@ -74,28 +78,28 @@ def _ok(call: Call) -> None:
         _spawn(call, _paced(call, value))
     else:
         call.exchange.start(200, SSE | _headers(call))
-        call.exchange.write(*call.events(value), DONE)
-        call.finish(200, usage=value.get("usage"))
+        call.exchange.write(*call.events(value), call.wire.terminator)
+        call.finish(200, usage=call.wire.usage(value))
         call.exchange.end()
 
 
 def _whole(call: Call, value: Mapping[str, Any]) -> None:
-    call.finish(200, usage=value.get("usage"))
+    call.finish(200, usage=call.wire.usage(value))
     call.exchange.reply(200, JSON | _headers(call), orjson.dumps(value))
 
 
 async def _paced(call: Call, value: Mapping[str, Any]) -> None:
     call.exchange.start(200, SSE | _headers(call))
-    for event in [*call.events(value), DONE]:
+    for event in [*call.events(value), call.wire.terminator]:
         call.exchange.write(event)
         await asyncio.sleep(call.options["chunk_delay_ms"] / 1000)
-    call.finish(200, usage=value.get("usage"))
+    call.finish(200, usage=call.wire.usage(value))
     call.exchange.end()
 
 
 def _status(call: Call) -> None:
     status = int(call.options.get("status", 500))
-    body = call.options.get("body", {"error": {"message": f"status {status}", "type": "fake"}})
+    body = call.options.get("body", call.wire.error(f"status {status}", status=status))
     raw = body.encode() if isinstance(body, str) else orjson.dumps(body)
     call.finish(status)
     call.exchange.reply(status, JSON | _headers(call), raw)
@@ -111,12 +115,16 @@ def _drip(call: Call) -> None:
 
 async def _dripping(call: Call) -> None:
     value = call.completion()
-    raw = b"".join([*call.events(value), DONE]) if call.stream else orjson.dumps(value)
+    raw = (
+        b"".join([*call.events(value), call.wire.terminator])
+        if call.stream
+        else orjson.dumps(value)
+    )
     call.exchange.start(200, SSE if call.stream else JSON)
     for byte in raw:
         call.exchange.write(bytes([byte]))
         await asyncio.sleep(call.options.get("interval_ms", 50) / 1000)
-    call.finish(200, usage=value.get("usage"))
+    call.finish(200, usage=call.wire.usage(value))
     call.exchange.end()
 
 
@@ -152,11 +160,10 @@ def _truncate_sse(call: Call) -> None:
 def _missing_done(call: Call) -> None:
     value = call.completion()
     if call.options.get("finish_reason", True) is False:
-        for choice in value["choices"]:
-            choice["finish_reason"] = None
+        call.wire.unfinish(value)
     call.exchange.start(200, SSE)
     call.exchange.write(*call.events(value))
-    call.finish(200, usage=value.get("usage"))
+    call.finish(200, usage=call.wire.usage(value))
     call.exchange.end()
 
 
@@ -164,7 +171,7 @@ def _malformed_json(call: Call) -> None:
     call.finish(200)
     if call.stream:
         call.exchange.start(200, SSE)
-        call.exchange.write(b'data: {"id": "x", "choices": [\n\n', DONE)
+        call.exchange.write(call.wire.broken_event, call.wire.terminator)
         call.exchange.end()
     else:
         call.exchange.reply(200, JSON, b'{"id": "x", "choices": [')
@@ -172,19 +179,19 @@ def _malformed_json(call: Call) -> None:
 
 def _empty_choices(call: Call) -> None:
     value = call.completion()
-    value["data" if "data" in value else "choices"] = []
+    call.wire.empty(value)
     if not call.stream:
         _whole(call, value)
         return
     call.exchange.start(200, SSE)
-    call.exchange.write(*call.events(value), DONE)
-    call.finish(200, usage=value.get("usage"))
+    call.exchange.write(*call.events(value), call.wire.terminator)
+    call.finish(200, usage=call.wire.usage(value))
     call.exchange.end()
 
 
 def _error(call: Call) -> dict[str, Any]:
-    plain = {"message": "the fake broke", "type": "server_error", "code": "server_error"}
-    return {"error": call.options.get("error", plain)}
+    plain = call.wire.error("the fake broke")
+    return {**plain, "error": call.options.get("error", plain["error"])}
 
 
 def _error_in_200(call: Call) -> None:
@@ -196,7 +203,7 @@ def _error_mid_stream(call: Call) -> None:
     events = call.events(call.completion())
     call.exchange.start(200, SSE)
     call.exchange.write(*events[: len(events) // 2])
-    call.exchange.write(b"data: " + orjson.dumps(_error(call)) + b"\n\n")
+    call.exchange.write(call.wire.error_event(_error(call)))
     call.finish(200)
     call.exchange.end()
 
