@@ -63,7 +63,7 @@ async def draft_job(
     if isinstance(checked, DocumentBody):
         await _check_document(resources, tenant_id, checked)
     route = resources.catalog.resolve(checked.model)
-    cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+    cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=endpoint.operation)
     refuse_what_never_fits(route, cost)
     now = now_ms()
     lifetime_s = direct.lifetime_s if direct else None

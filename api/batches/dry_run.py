@@ -57,7 +57,11 @@ class _Outlook:
         if not isinstance(checked, Line):
             return
         body = orjson.loads(checked.body)
-        cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+        cost = estimate(
+            body,
+            default_output_tokens=DEFAULT_OUTPUT_TOKENS,
+            operation=checked.endpoint.operation,
+        )
         share = self.models.setdefault(checked.model, _Share())
         share.lines += 1
         share.input_tokens += cost.input_tokens

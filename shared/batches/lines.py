@@ -139,7 +139,7 @@ class LineChecker:
             endpoint=envelope.endpoint,
             model=model,
             body=orjson.dumps(body),
-            tokens=self._tokens(body, way) if self.counting or way.limited else 0,
+            tokens=self._tokens(envelope, way) if self.counting or way.limited else 0,
             lane=way.lane,
             priority=envelope.priority,
             max_attempts=envelope.max_attempts,
@@ -148,8 +148,12 @@ class LineChecker:
             file_id=str(body["file_id"]) if envelope.endpoint is Endpoint.DOCUMENTS else None,
         )
 
-    def _tokens(self, body: Mapping[str, Any], way: _Way) -> int:
-        cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+    def _tokens(self, envelope: Envelope, way: _Way) -> int:
+        cost = estimate(
+            envelope.body,
+            default_output_tokens=DEFAULT_OUTPUT_TOKENS,
+            operation=envelope.endpoint.operation,
+        )
         if way.limited:
             try:
                 refuse_what_never_fits(way.route, cost)

@@ -10,28 +10,47 @@ from collections.abc import Mapping
 import orjson
 from pydantic import JsonValue
 
+from shared.inference.dialect import Operation
 from shared.limiter.buckets import Cost, Lane
 
 BYTES_A_TOKEN = 3
-IMAGE_TOKENS = 1_500  # about what the dearest common rule charges for one full-size image
-READ_BY_MODEL = ("tools", "functions", "response_format", "prompt")
-IMAGES = ("image_url", "input_image")
+MEDIA_TOKENS = 1_500  # about what the dearest common rule charges for one full-size image
+READ_BY_MODEL = (
+    *("tools", "functions", "response_format", "prompt", "suffix"),  # OpenAI, also below
+    *("instructions", "text"),
+    *("system", "output_config"),  # Anthropic
+    *("systemInstruction", "system_instruction", "generateContentRequest"),  # Google
+)
+TURNS = ("messages", "input", "contents")
+"""Where a conversation stands: a text, or a list of turns with their parts."""
+EMBEDDED = ("input", "content", "requests")
+MEDIA_TYPES = frozenset(
+    {"image_url", "input_image", "input_audio", "file", "input_file", "image", "document"}
+)
+MEDIA_KEYS = ("inlineData", "inline_data", "fileData", "file_data")
+CEILINGS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 
-def estimate(body: Mapping[str, JsonValue], *, default_output_tokens: int) -> Cost:
-    """Guess the cost of an OpenAI-dialect chat or embeddings body, as orjson read it.
+def estimate(
+    body: Mapping[str, JsonValue],
+    *,
+    default_output_tokens: int,
+    operation: Operation = Operation.GENERATE,
+) -> Cost:
+    """Guess the cost of a body in any dialect, as orjson read it.
 
-    Input is everything that the model reads: messages, tools, schema. Output is the body's own
-    ceiling (`max_completion_tokens` or `max_tokens`), else the default, for each of `n` choices;
-    an embedding has none. Values of a wrong type count as absent: refusing them is not done here.
+    Input is everything that the model reads: turns, tools, schema. Output is the body's own
+    ceiling, else the default, for each of the choices; an embedding and a count have none.
+    Values of a wrong type count as absent: refusing them is not done here.
     """
-    if "messages" not in body and "input" in body:
-        return Cost(1, max(_embedded_tokens(body["input"]), 1), 0)
+    if operation is Operation.EMBED:
+        tokens = sum(_embedded_tokens(body[key]) for key in EMBEDDED if body.get(key))
+        return Cost(1, max(tokens, 1), 0)
     tokens = sum(_spelled_tokens(body[key]) for key in READ_BY_MODEL if body.get(key))
-    tokens += _message_tokens(body.get("messages"))
-    ceiling = _positive(body.get("max_completion_tokens")) or _positive(body.get("max_tokens"))
-    choices = _positive(body.get("n")) or 1
-    return Cost(1, max(tokens, 1), (ceiling or default_output_tokens) * choices)
+    tokens += sum(_turn_tokens(body[key]) for key in TURNS if body.get(key))
+    if operation is Operation.COUNT:
+        return Cost(1, max(tokens, 1), 0)
+    return Cost(1, max(tokens, 1), _output_tokens(body, default_output_tokens))
 
 
 def never_fits(lane: Lane, cost: Cost) -> str | None:
@@ -46,24 +65,48 @@ def _spelled_tokens(value: JsonValue) -> int:
     return -(-len(orjson.dumps(value)) // BYTES_A_TOKEN)
 
 
-def _message_tokens(messages: JsonValue) -> int:
-    if not isinstance(messages, list):
-        return 0
-    # A picture's price has nothing to do with the length of its URL or of its base64.
-    images, texts = 0, list[JsonValue]()
-    for message in messages:
-        content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(message, dict) and isinstance(content, list):
-            kept = [part for part in content if not _is_image(part)]
-            images += len(content) - len(kept)
-            texts.append({**message, "content": kept})
+def _turn_tokens(turns: JsonValue) -> int:
+    if not isinstance(turns, list):
+        return _spelled_tokens(turns)
+    media, texts = 0, list[JsonValue]()
+    for turn in turns:
+        text, found = _without_media(turn)
+        texts.append(text)
+        media += found
+    return media * MEDIA_TOKENS + _spelled_tokens(texts)
+
+
+def _without_media(turn: JsonValue) -> tuple[JsonValue, int]:
+    """Return a turn without its pictures: their price has nothing to do with the length of their bytes."""
+    name = "parts" if isinstance(turn, dict) and "parts" in turn else "content"
+    parts = turn.get(name) if isinstance(turn, dict) else None
+    if not isinstance(turn, dict) or not isinstance(parts, list):
+        return turn, 0
+    kept, media = list[JsonValue](), 0
+    for part in parts:
+        if _is_media(part):
+            media += 1
         else:
-            texts.append(message)
-    return images * IMAGE_TOKENS + _spelled_tokens(texts)
+            # What a tool answered has parts of its own.
+            inner, found = _without_media(part)
+            kept.append(inner)
+            media += found
+    return {**turn, name: kept}, media
 
 
-def _is_image(part: JsonValue) -> bool:
-    return isinstance(part, dict) and part.get("type") in IMAGES
+def _is_media(part: JsonValue) -> bool:
+    if not isinstance(part, dict):
+        return False
+    return part.get("type") in MEDIA_TYPES or any(key in part for key in MEDIA_KEYS)
+
+
+def _output_tokens(body: Mapping[str, JsonValue], default: int) -> int:
+    config = body.get("generationConfig") or body.get("generation_config")
+    of_google = config if isinstance(config, dict) else {}
+    ceilings = [_positive(body.get(name)) for name in CEILINGS]
+    ceilings += [_positive(of_google.get(n)) for n in ("maxOutputTokens", "max_output_tokens")]
+    choices = _positive(body.get("n")) or _positive(of_google.get("candidateCount")) or 1
+    return (next(filter(None, ceilings), 0) or default) * choices
 
 
 def _embedded_tokens(value: JsonValue) -> int:

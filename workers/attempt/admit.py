@@ -47,7 +47,9 @@ async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission
     """
     began = monotonic()
     job, slots = hold.job, resources.slots
-    cost = estimate(work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS)
+    cost = estimate(
+        work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=work.operation
+    )
     ways = targets(resources.catalog.resolve(job.model))
     number, arrival, polled = hold.next_number(), slots.arrive(), False
     # Nobody overtakes those who wait already, but what is urgent.

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from shared.inference.dialect import Operation
 from shared.limiter.buckets import Bucket, Cost, Lane
-from shared.limiter.estimate import IMAGE_TOKENS, estimate, never_fits
+from shared.limiter.estimate import MEDIA_TOKENS, estimate, never_fits
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 json_values: st.SearchStrategy[JsonValue] = st.recursive(
@@ -104,7 +105,82 @@ def test_picture_costs_a_picture(url: str) -> None:
 
     tokens = estimate(_chat(content), default_output_tokens=1).input_tokens
 
-    assert 2 * IMAGE_TOKENS < tokens < 2 * IMAGE_TOKENS + 60
+    assert 2 * MEDIA_TOKENS < tokens < 2 * MEDIA_TOKENS + 60
+
+
+PICTURE = "A" * 900_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "image", "source": PICTURE}]}]},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "content": [{"type": "image", "d": PICTURE}]}
+                    ],
+                }
+            ]
+        },
+        {"contents": [{"parts": [{"inlineData": {"mimeType": "image/png", "data": PICTURE}}]}]},
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": PICTURE}]}]},
+    ],
+)
+def test_a_picture_is_one_in_every_dialect(body: dict[str, JsonValue]) -> None:
+    tokens = estimate(body, default_output_tokens=1).input_tokens
+
+    assert MEDIA_TOKENS < tokens < MEDIA_TOKENS + 60
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"system": "x" * 3000, "messages": [{"role": "user", "content": "hi"}]},
+        {"systemInstruction": {"parts": [{"text": "x" * 3000}]}, "contents": []},
+        {"contents": [{"role": "user", "parts": [{"text": "x" * 3000}]}]},
+        {"generateContentRequest": {"contents": [{"parts": [{"text": "x" * 3000}]}]}},
+        {"input": "x" * 3000},
+        {"input": [{"role": "user", "content": "x" * 3000}]},
+        {"instructions": "x" * 3000, "input": "hi"},
+        {"prompt": "x" * 3000},
+    ],
+)
+def test_what_is_read_counts_in_every_dialect(body: dict[str, JsonValue]) -> None:
+    cost = estimate(body, default_output_tokens=700)
+
+    assert 1000 <= cost.input_tokens < 1060
+    assert cost.output_tokens == 700
+    assert estimate(body, default_output_tokens=700, operation=Operation.COUNT).output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"max_output_tokens": 60}, 60),
+        ({"generationConfig": {"maxOutputTokens": 60, "candidateCount": 2}}, 120),
+        ({"generation_config": {"max_output_tokens": 60}}, 60),
+        ({"generationConfig": "none"}, 700),
+    ],
+)
+def test_the_ceiling_has_many_names(body: dict[str, JsonValue], expected: int) -> None:
+    assert estimate(body, default_output_tokens=700).output_tokens == expected
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"content": {"parts": [{"text": "x" * 300}]}},
+        {"requests": [{"content": {"parts": [{"text": "x" * 300}]}}]},
+    ],
+)
+def test_googles_embeddings_count(body: dict[str, JsonValue]) -> None:
+    cost = estimate(body, default_output_tokens=700, operation=Operation.EMBED)
+
+    assert 100 <= cost.input_tokens < 120
+    assert cost.output_tokens == 0
 
 
 @pytest.mark.parametrize(
@@ -113,7 +189,8 @@ def test_picture_costs_a_picture(url: str) -> None:
 )
 def test_embeddings_have_input_only(given_input: JsonValue, expected: int) -> None:
     """Texts are guessed, tokens given as numbers are counted, nothing is written."""
-    cost = estimate({"model": "m", "input": given_input}, default_output_tokens=700)
+    body: dict[str, JsonValue] = {"model": "m", "input": given_input}
+    cost = estimate(body, default_output_tokens=700, operation=Operation.EMBED)
 
     assert cost == Cost(1, expected, 0)
 
