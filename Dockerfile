@@ -5,6 +5,12 @@ RUN python -m venv /opt/penstock
 COPY requirements.lock /tmp/requirements.lock
 RUN /opt/penstock/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements.lock
 
+# The ranks of OpenAI's tokenizer travel in this wheel: nothing is to be fetched when tokens are counted.
+RUN /opt/penstock/bin/pip download --no-cache-dir --no-deps --only-binary :all: --dest /tmp/ranks litellm==1.106.2 \
+    && python -m zipfile --extract /tmp/ranks/litellm-1.106.2-*.whl /tmp/ranks/litellm \
+    && install -D --mode 644 --target-directory /opt/penstock/tokens \
+       /tmp/ranks/litellm/litellm/litellm_core_utils/tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790
+
 FROM python:3.13-slim
 
 # Text in scans is recognised with these; more languages: tesseract-ocr-deu and so on.
@@ -25,7 +31,8 @@ ENV PATH=/opt/penstock/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PENSTOCK_HOST=0.0.0.0 \
     PENSTOCK_PORT=8000 \
-    PENSTOCK_DATA_DIR=/data
+    PENSTOCK_DATA_DIR=/data \
+    PENSTOCK_TIKTOKEN_CACHE_DIR=/opt/penstock/tokens
 USER penstock
 VOLUME /data
 EXPOSE 8000

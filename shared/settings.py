@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     backoff_cap_s: float = 60
     max_response_bytes: int = 20 * 1024 * 1024
 
+    # a folder with tiktoken's ranks; without one tokens are estimated
+    tiktoken_cache_dir: Path | None = None
+
     # documents
     extraction_children: int = Field(default=2, ge=1)
     extraction_timeout_s: float = 60
@@ -162,6 +165,11 @@ def read_key(reference: str) -> str:
         message = f"the provider key {reference} names an environment variable that is not set"
         raise ValueError(message)
     return value
+
+
+def use_token_ranks(folder: Path) -> None:
+    """Tell tiktoken where its ranks are: it listens to nothing but the environment."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -84,7 +84,7 @@ def _without_media(turn: JsonValue) -> tuple[JsonValue, int]:
         return turn, 0
     kept, media = list[JsonValue](), 0
     for part in parts:
-        if _is_media(part):
+        if is_media(part):
             media += 1
         else:
             # What a tool answered has parts of its own.
@@ -94,7 +94,8 @@ def _without_media(turn: JsonValue) -> tuple[JsonValue, int]:
     return {**turn, name: kept}, media
 
 
-def _is_media(part: JsonValue) -> bool:
+def is_media(part: object) -> bool:
+    """Tell whether a part is a picture, a sound or a file, in whatever dialect."""
     if not isinstance(part, dict):
         return False
     return part.get("type") in MEDIA_TYPES or any(key in part for key in MEDIA_KEYS)
