@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.openapi_models import Problem
-from api.openapi_operations import ALL, OPENAI
+from api.openapi_operations import ALL, UNDER
 from api.openapi_parts import (
     ERRORS,
     FORM,
@@ -99,8 +99,8 @@ def _operation(operation: Operation, schemas: Schemas) -> Part:
         row["security"] = []
     else:
         row["description"] = f"Needs a key with the permission `{operation.permission}`."
-    if operation.name in OPENAI:
-        row["servers"] = [{"url": "/"}, {"url": "/openai"}]
+    if prefixes := [each for each, names in UNDER.items() if operation.name in names]:
+        row["servers"] = [{"url": url} for url in ("/", *prefixes)]
     if operation.parameters:
         names = operation.parameters
         row["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]

@@ -1,5 +1,8 @@
 """Every operation of the API as a row of data; a test holds the rows against the routes."""
 
+from collections.abc import Mapping
+
+from api import openapi_anthropic as anthropic
 from api import openapi_batches as batches
 from api import openapi_events as events
 from api import openapi_models as answers
@@ -281,6 +284,7 @@ ALL = (
     *JOBS,
     *events.EVENTS,
     *openai.DIRECT,
+    *anthropic.MESSAGES,
     *DOCUMENTS,
     *FILES,
     *batches.BATCHES,
@@ -289,7 +293,10 @@ ALL = (
     *KEYS,
     *OPERATIONS,
 )
-OPENAI = frozenset(
-    each.name for each in (*openai.DIRECT, *FILES, *batches.OPENAI, *webhooks.ENDPOINTS)
-)
-"""What is served under `/openai` too: the names of the operations."""
+UNDER: Mapping[str, frozenset[str]] = {
+    "/openai": frozenset(
+        each.name for each in (*openai.DIRECT, *FILES, *batches.OPENAI, *webhooks.ENDPOINTS)
+    ),
+    "/anthropic": frozenset(each.name for each in anthropic.MESSAGES),
+}
+"""What is served behind a prefix too: the names of the operations."""

@@ -151,6 +151,10 @@ PARAMETERS: dict[str, Part] = {
         "Penstock-On-Disconnect",
         "`cancel` or `continue`: what becomes of the job when its caller goes away before its end.",
     ),
+    "anthropic-version": _header(
+        "anthropic-version",
+        "`2023-06-01` or `2026-10-21`; without it the first, which allows more.",
+    ),
     "Last-Event-ID": _header(
         "Last-Event-ID", "The id of the last event that you have: only what follows it is sent."
     ),
@@ -170,6 +174,7 @@ HEADERS: dict[str, Part] = {
         "Idempotent-Replayed": "`true`: this was stored by an earlier request.",
         "Preference-Applied": "The preferences that were honoured.",
         "Penstock-Job-Id": "The job that the call was.",
+        "request-id": "The request's id, as in `x-request-id`.",
         "openai-processing-ms": "Milliseconds from the request to this answer.",
         **{
             f"x-ratelimit-{what}-{unit}": text.format(unit)

@@ -7,11 +7,13 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import REQUEST_ID, unexpected
+from api.surfaces import Surface, surface_of
 from shared.ids import new_id
 from shared.telemetry.metrics import ApiMetrics
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _HEADER = b"x-request-id"
+_ANTHROPICS_HEADER = b"request-id"
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 log = structlog.get_logger()
 
@@ -64,7 +66,10 @@ class _Exchange:
     async def _forward(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (_HEADER, self._id.encode())]
+            named = self._id.encode()
+            message["headers"] = [*message.get("headers", ()), (_HEADER, named)]
+            if surface_of(self._scope) is Surface.ANTHROPIC:
+                message["headers"].append((_ANTHROPICS_HEADER, named))
         await self._send(message)
 
     def _log(self) -> None:

@@ -13,6 +13,7 @@ from api import (
     keys,
     openapi,
 )
+from api.anthropic import messages
 from api.batches import acts as batch_acts
 from api.batches import append as batch_append
 from api.batches import create as batch_create
@@ -43,6 +44,9 @@ openai_routes = [
 ]
 """What OpenAI's SDKs call: under `/v1` and under `/openai/v1`."""
 
+anthropic_routes = [*messages.routes]
+"""What Anthropic's SDKs call: under `/v1` and under `/anthropic/v1`."""
+
 routes: list[BaseRoute] = [
     *jobs.routes,
     *job_events.routes,
@@ -53,6 +57,8 @@ routes: list[BaseRoute] = [
     *batch_events.routes,
     *openai_routes,
     *also_under("/openai", openai_routes),
+    *anthropic_routes,
+    *also_under("/anthropic", anthropic_routes),
     *deliveries.routes,
     *secret.routes,
     *keys.routes,

@@ -14,6 +14,7 @@ from api.direct.rate_limits import Limits
 from api.drafts import Direct, draft_job
 from api.errors import problem_response
 from api.jobs import store_draft
+from api.surfaces import Surface, surface_of
 from shared.database import Row
 from shared.errors import PenstockError
 from shared.jobs.endpoints import Endpoint
@@ -60,12 +61,15 @@ class Call:
             self.request.state.canceller.cancel_soon(self.tenant_id, self.job_id)
 
     def headers(self) -> dict[str, str]:
-        """Return what every answer to the call carries."""
-        elapsed_ms = round((asyncio.get_running_loop().time() - self.began) * 1000)
-        headers = {"Penstock-Job-Id": self.job_id, "openai-processing-ms": str(elapsed_ms)}
+        """Return what every answer to the call carries, in the words of the caller's clients."""
+        surface = surface_of(self.request.scope)
+        headers = {"Penstock-Job-Id": self.job_id}
+        if surface is Surface.OPENAI:
+            elapsed_ms = round((asyncio.get_running_loop().time() - self.began) * 1000)
+            headers["openai-processing-ms"] = str(elapsed_ms)
         if self.replayed:
             headers["Idempotent-Replayed"] = "true"
-        return headers | self.limits.headers()
+        return headers | self.limits.headers(surface)
 
 
 async def open_call(

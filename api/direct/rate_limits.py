@@ -1,13 +1,16 @@
-"""`x-ratelimit-*`: how much of the model's limits is left, read while the job runs."""
+"""How much of the model's limits is left, read while the job runs, in the caller's headers."""
 
 import asyncio
 from collections.abc import Sequence
 
+from api.surfaces import Surface
+from shared.clock import now_ms, rfc3339
 from shared.jobs.lanes import lane_of
 from shared.limiter.levels import Level, Levels
 from shared.routing.catalog import Catalog
 
 SHOWN = {"requests": "requests", "tokens": "tokens"}
+ANTHROPICS = {**SHOWN, "input_tokens": "input-tokens", "output_tokens": "output-tokens"}
 MINUTE_S, HOUR_S = 60, 3600
 
 
@@ -20,14 +23,32 @@ class Limits:
         if lane.buckets:
             self._task = asyncio.create_task(levels.of(lane), name="limits")
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers; none where there is no limit, or Redis did not tell in time."""
+    def headers(self, surface: Surface) -> dict[str, str]:
+        """Return the headers of a surface; none where there is no limit, or Redis did not tell in time."""
         if self._task is None:
             return {}
         if not self._task.done():
             self._task.cancel()
             return {}
-        return {} if self._task.cancelled() else limit_headers(self._task.result())
+        if self._task.cancelled():
+            return {}
+        levels = self._task.result()
+        if surface is Surface.ANTHROPIC:
+            return anthropic_headers(levels, now_ms())
+        return limit_headers(levels)
+
+
+def anthropic_headers(levels: Sequence[Level], now: int) -> dict[str, str]:
+    """Spell levels as Anthropic does: a reset is a moment; `now` is in milliseconds."""
+    headers = {}
+    for level in levels:
+        name = ANTHROPICS.get(level.unit)
+        if name is not None:
+            reset = rfc3339(now + round(level.full_in_s * 1000))
+            headers[f"anthropic-ratelimit-{name}-limit"] = str(level.per_minute)
+            headers[f"anthropic-ratelimit-{name}-remaining"] = str(level.remaining)
+            headers[f"anthropic-ratelimit-{name}-reset"] = str(reset)
+    return headers
 
 
 def limit_headers(levels: Sequence[Level]) -> dict[str, str]:

@@ -1,0 +1,78 @@
+"""`anthropic-version`: which rules a request for messages is held to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from starlette.requests import Request
+
+from shared.errors import BadRequest
+
+HEADER = "anthropic-version"
+
+
+class Version(StrEnum):
+    """The versions that Anthropic has published."""
+
+    FIRST = "2023-06-01"
+    SECOND = "2026-10-21"
+
+
+_SAMPLING = ("temperature", "top_p", "top_k")
+
+
+def version_of(request: Request) -> Version:
+    """Return the version that a request names; the first, which allows more, where it names none.
+
+    Raises:
+        BadRequest: nobody knows that version.
+    """
+    named = request.headers.get(HEADER)
+    if named is None or not named.strip():
+        return Version.FIRST
+    try:
+        return Version(named.strip())
+    except ValueError as error:
+        known = " and ".join(f"`{each}`" for each in Version)
+        detail = f"`{HEADER}: {named[:40]}` is not known: the versions are {known}."
+        raise BadRequest(detail, param=HEADER) from error
+
+
+def check(version: Version, body: Mapping[str, Any]) -> None:
+    """Refuse what a version has taken away, as Anthropic does.
+
+    Raises:
+        BadRequest: it names the field.
+    """
+    if version is Version.FIRST:
+        return
+    for name in _SAMPLING:
+        if body.get(name) is not None:
+            what = f"`{name}` is not taken any more"
+            raise _refused(version, what, name)
+    for where, role, block in _blocks(body.get("messages")):
+        kind = block.get("type")
+        if role == "assistant" and kind == "document":
+            what = f"`{where}` is a document, and a message of the assistant has none"
+            raise _refused(version, what, where)
+        if role == "user" and kind == "text" and block.get("citations"):
+            what = f"`{where}.citations` is not empty, and a message of the user cites nothing"
+            raise _refused(version, what, f"{where}.citations")
+
+
+def _refused(version: Version, what: str, param: str) -> BadRequest:
+    detail = f"Under `{HEADER}: {version}` {what}: leave it out, or ask under `{Version.FIRST}`."
+    return BadRequest(detail, param=param)
+
+
+def _blocks(messages: object) -> Iterator[tuple[str, object, Mapping[str, Any]]]:
+    # Nothing of the body has been checked yet.
+    for at, message in enumerate(_list(messages)):
+        if isinstance(message, dict):
+            for number, block in enumerate(_list(message.get("content"))):
+                if isinstance(block, dict):
+                    yield f"messages[{at}].content[{number}]", message.get("role"), block
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
