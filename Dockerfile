@@ -6,10 +6,10 @@ COPY requirements.lock /tmp/requirements.lock
 RUN /opt/penstock/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r /tmp/requirements.lock
 
 # The ranks of OpenAI's tokenizer travel in this wheel: nothing is to be fetched when tokens are counted.
-RUN /opt/penstock/bin/pip download --no-cache-dir --no-deps --only-binary :all: --dest /tmp/ranks litellm==1.106.2 \
-    && python -m zipfile --extract /tmp/ranks/litellm-1.106.2-*.whl /tmp/ranks/litellm \
+RUN /opt/penstock/bin/pip download --no-cache-dir --no-deps --only-binary :all: --dest /opt/ranks litellm==1.106.2 \
+    && python -m zipfile --extract /opt/ranks/litellm-1.106.2-*.whl /opt/ranks/litellm \
     && install -D --mode 644 --target-directory /opt/penstock/tokens \
-       /tmp/ranks/litellm/litellm/litellm_core_utils/tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790
+       /opt/ranks/litellm/litellm/litellm_core_utils/tokenizers/fb374d419588a4632f3f557e76b4b70aebbca790
 
 FROM python:3.13-slim
 
