@@ -11,10 +11,15 @@ Unit = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
 
 class Outcome(StrEnum):
-    """How a call ended, as far as the provider's load is concerned."""
+    """How a call ended, as far as the provider's load is concerned.
+
+    `overloaded`: it said that we ask too much. `strained`: it failed as one may that is asked too
+    much; a few of these say nothing, many of them do.
+    """
 
     OK = "ok"
     OVERLOADED = "overloaded"
+    STRAINED = "strained"
     FAILED = "failed"
 
 

@@ -59,6 +59,7 @@ local function save_lane()
   local values = {
     'clock', lane.now, 'offset', lane.offset, 'pause', lane.pause or '', 'probe', lane.probe,
     'limit', lane.limit or '', 'successes', lane.successes, 'cut', lane.cut,
+    'judged', lane.judged, 'strained', lane.strained,
   }
   for _, bucket in ipairs(lane.buckets) do
     local n = #values
@@ -73,7 +74,9 @@ end
 -- loss of data nobody can tell what was spent. That it starts, and that the clock was set back, is
 -- saved at once; anything else only by a decision that changes something.
 local function read_lane()
-  local fields = {'clock', 'offset', 'pause', 'probe', 'limit', 'successes', 'cut'}
+  local fields =
+    {'clock', 'offset', 'pause', 'probe', 'limit', 'successes', 'cut', 'judged', 'strained'}
+  local own_fields = #fields
   for at = 4, own - 1, 4 do
     fields[#fields + 1] = ARGV[at]
     fields[#fields + 1] = ARGV[at] .. ':carry'
@@ -85,11 +88,14 @@ local function read_lane()
   lane.limit = tonumber(values[5] or '')
   lane.successes = tonumber(values[6] or '') or 0
   lane.cut = tonumber(values[7] or '') or 0
+  lane.judged = tonumber(values[8] or '') or 0
+  lane.strained = tonumber(values[9] or '') or 0
   for at = 4, own - 1, 4 do
     local bucket = {
       field = ARGV[at], unit = ARGV[at + 1],
       capacity = tonumber(ARGV[at + 2]), rate = tonumber(ARGV[at + 3]),
-      level = tonumber(values[at / 2 + 6] or ''), carry = tonumber(values[at / 2 + 7] or '') or 0,
+      level = tonumber(values[own_fields + at / 2 - 1] or ''),
+      carry = tonumber(values[own_fields + at / 2] or '') or 0,
     }
     if bucket.level then
       refill(bucket, elapsed)

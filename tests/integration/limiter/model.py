@@ -9,6 +9,7 @@ from shared.limiter.buckets import MICRO, Bucket, Cost, Lane, Outcome
 
 STEP_BACK_US = 10 * MICRO
 POLL_US = 250_000
+FEWEST_JUDGED = 24
 
 Verdict = tuple[str, int, str] | tuple[str, Cost]
 
@@ -38,6 +39,8 @@ class ModelLane:
     limit: int | None = None
     successes: int = 0
     cut: int = 0
+    judged: int = 0
+    strained: int = 0
 
     def advance(self, wall: int) -> int:
         """Bring the books up to a reading of the clock; return lane time."""
@@ -162,11 +165,30 @@ class ModelLane:
     def _learn(self, now: int, outcome: Outcome) -> None:
         if outcome is Outcome.OVERLOADED:
             self.limit = max(1, floor(Fraction(7, 10) * self.allowed))
-            self.cut, self.successes = now, 0
-        elif outcome is Outcome.OK and self.limit is not None:
-            self.successes += 1
-            if self.successes >= self.allowed:
-                self.limit, self.successes = self.allowed + 1, 0
+            self._cut(now)
+        elif outcome is Outcome.STRAINED:
+            self._judge(now, 1)
+        elif outcome is Outcome.OK:
+            if self.limit is not None:
+                self.successes += 1
+                if self.successes >= self.allowed:
+                    self.limit, self.successes = self.allowed + 1, 0
+            self._judge(now, 0)
+
+    def _cut(self, now: int) -> None:
+        self.cut, self.successes, self.judged, self.strained = now, 0, 0, 0
+
+    def _judge(self, now: int, strain: int) -> None:
+        self.judged += 1
+        self.strained += strain
+        if self.judged < max(FEWEST_JUDGED, self.in_flight(now)):
+            return
+        share = Fraction(self.strained, self.judged)
+        self.judged = self.strained = 0
+        if share >= Fraction(1, 3):
+            well = floor((1 - share) * 100)
+            self.limit = max(1, floor(Fraction(max(50, min(70, well)), 100) * self.allowed))
+            self._cut(now)
 
     def lease(self, wall: int, op_ids: Sequence[str], lease_us: int, *, renewing: bool) -> None:
         """Renew or restore the leases of operations that are not settled."""

@@ -192,6 +192,7 @@ class LimiterMachine(RuleBasedStateMachine):
         assert stale.clock == exact.clock
         assert books["pause"] == str(exact.pause_until or "")
         assert books["limit"] == str(exact.limit or "")
+        assert int(books.get("strained", 0)) == exact.strained
         assert _live(leases, exact.clock) == _live(exact.leases, exact.clock)
 
     async def _read(self) -> tuple[dict[str, str], dict[str, int]]:
@@ -256,7 +257,8 @@ def _walk(machine: LimiterMachine, dice: random.Random, lane: Lane) -> None:
         return Cost(dice.randint(0, 1), dice.randint(0, 9), dice.randint(0, 9))
 
     def outcome() -> Outcome:
-        return dice.choice([Outcome.OK, Outcome.OK, Outcome.OK, Outcome.FAILED, Outcome.OVERLOADED])
+        several = [Outcome.OK] * 4 + [Outcome.STRAINED] * 2
+        return dice.choice([*several, Outcome.FAILED, Outcome.OVERLOADED])
 
     events: list[tuple[int, Callable[[], None]]] = [
         (30, lambda: machine.acquire(op_id(), cost())),

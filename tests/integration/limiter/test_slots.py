@@ -131,6 +131,37 @@ async def test_overload_cuts_once_a_round_trip(bench: Bench) -> None:
     assert await bench.limiter.headroom(lane, horizon_s=0) == 9
 
 
+async def _calls(bench: Bench, lane: Lane, outcomes: list[Outcome]) -> int:
+    bench.clock.move(1)
+    held = [await bench.admitted(lane, f"{bench.clock.now}:{n}") for n in range(len(outcomes))]
+    bench.clock.move(1)
+    for each, outcome in zip(held, outcomes, strict=True):
+        await bench.limiter.settle(each, ONE, outcome=outcome)
+    return await bench.limiter.headroom(lane, horizon_s=0)
+
+
+async def test_sporadic_failures_cut_nothing(bench: Bench) -> None:
+    """A provider that fails one call of five is not asked too much."""
+    lane = await bench.lane(calls=60)
+    fifth = [Outcome.STRAINED, *[Outcome.OK] * 4]
+
+    seen = {await _calls(bench, lane, fifth * 8) for _ in range(10)}
+
+    assert seen == {60}
+
+
+async def test_many_failures_cut_to_the_share_that_went_well(bench: Bench) -> None:
+    """Once a round trip, at least to 0.7 and at most by half; few calls decide nothing."""
+    lane = await bench.lane(calls=60)
+
+    few = await _calls(bench, lane, [Outcome.STRAINED] * 20)
+    all_of_them = await _calls(bench, lane, [Outcome.STRAINED] * 4)
+    some = await _calls(bench, lane, [Outcome.STRAINED] * 12 + [Outcome.OK] * 18)
+
+    # The first 24 calls of each round decide: 24 and 12 of them failed.
+    assert (few, all_of_them, some) == (60, 30, 15)
+
+
 async def test_limit_never_falls_below_one_call(bench: Bench) -> None:
     """However often it is overloaded, one call at a time may try."""
     lane = await bench.lane(calls=4)
