@@ -1,78 +1,69 @@
-"""The operator's deployments and routes, from the TOML file and the providers' key variables."""
+"""The operator's deployments and routes, by name: one object for a process's life, whatever is in it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError
+from pydantic import JsonValue, SecretStr
 
 from shared.errors import NotFound
-from shared.routing.model import DEFAULT_CONCURRENCY, Deployment, Price, Route, Target, targets
-from shared.settings import read_key
+from shared.inference.vendors import SANDBOX
+from shared.routing.file import Rows, rows_of
+from shared.routing.model import Deployment, Price, Route, Target
+from shared.routing.problem import Problem
 
-Strategy = Literal["priority"]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class _PriceRow(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    input_usd: float = Field(ge=0)
-    output_usd: float = Field(default=0, ge=0)
-    cached_usd: float | None = Field(default=None, ge=0)
-
-    def build(self) -> Price:
-        cached = self.input_usd if self.cached_usd is None else self.cached_usd
-        return Price(self.input_usd, self.output_usd, cached)
+Published = Callable[[str, str], Price | None]
+"""The published price of a provider's model, by their names."""
 
 
-class _DeploymentRow(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: Name
-    provider: Name
-    model: Name
-    base_url: str | None = None
-    keys: list[str] = Field(default_factory=lambda: [""], min_length=1)
-    region: str | None = None
-    rpm: int | None = Field(default=None, gt=0)
-    tpm: int | None = Field(default=None, gt=0)
-    concurrency: int = Field(default=DEFAULT_CONCURRENCY, gt=0)
-    timeout_s: float | None = Field(default=None, gt=0)
-    price: _PriceRow | None = None
-    context_tokens: int | None = Field(default=None, gt=0)
-    vision: bool = False
-    options: dict[str, JsonValue] = Field(default_factory=dict)
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a catalog holds at a time, valid as a whole."""
 
-    def build(self) -> Deployment:
-        price = self.price.build() if self.price else None
-        rest = self.model_dump(exclude={"price", "keys"})
-        return Deployment(price=price, keys=tuple(map(read_key, self.keys)), **rest)
+    deployments: Mapping[str, Deployment] = field(default_factory=dict)
+    routes: Mapping[str, Route] = field(default_factory=dict)
 
 
-class _RouteRow(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    model: Name
-    strategy: Strategy = "priority"
-    deployments: list[Name] = Field(min_length=1)
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the contents come from, and what was wrong with those that are not used.
 
+    `revision` is of the stored objects, `digest` of the file. `problems` are of what was found
+    last: while there are any, the contents are older.
+    """
 
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    deployments: list[_DeploymentRow] = Field(default_factory=list)
-    routes: list[_RouteRow] = Field(default_factory=list)
+    revision: int = 0
+    digest: str = ""
+    loaded_at: int | None = None
+    problems: tuple[Problem, ...] = ()
+    stored: frozenset[str] = frozenset()
 
 
 class Catalog:
-    """Resolves the name that a client gives as `model`."""
+    """Resolves the name that a client gives as `model`.
 
-    def __init__(
-        self,
-        deployments: Mapping[str, Deployment],
-        routes: Mapping[str, Route],
-        provider_keys: Mapping[str, SecretStr],
-    ) -> None:
-        self._routes = dict(routes)
-        for name, deployment in deployments.items():
-            self._routes.setdefault(name, Route(name, (deployment,)))
+    `replace` takes effect at once for whoever asks next; what was resolved before stays usable.
+    `version` rises with each: who remembers answers forgets them then.
+    """
+
+    def __init__(self, contents: Contents, provider_keys: Mapping[str, SecretStr]) -> None:
         self._provider_keys = provider_keys
+        self.version = 0
+        self.status = Status()
+        self._take(contents)
+
+    def replace(self, contents: Contents) -> None:
+        """Hold something else from now on."""
+        self._take(contents)
+        self.version += 1
+
+    def _take(self, contents: Contents) -> None:
+        routes = dict(contents.routes)
+        for name, deployment in contents.deployments.items():
+            routes.setdefault(name, Route(name, (deployment,)))
+        self.contents = contents
+        self._routes = routes
+        self._lanes = {each.lane_key: each for route in routes.values() for each in route.targets}
+        self._of_vendors: dict[str, Route] = {}
 
     def resolve(self, model: str) -> Route:
         """Return the route of a model name.
@@ -97,9 +88,9 @@ class Catalog:
         """List the vendors whose every model can be named, because their key is set."""
         return list(self._provider_keys)
 
-    def lanes(self) -> dict[str, Target]:
+    def lanes(self) -> Mapping[str, Target]:
         """Return every configured target by its lane key."""
-        return {each.lane_key: each for route in self._routes.values() for each in targets(route)}
+        return self._lanes
 
     def target_of(self, model: str, lane_key: str) -> Target | None:
         """Find the target that a stored lane key names among those of a model."""
@@ -107,13 +98,13 @@ class Catalog:
             route = self.resolve(model)
         except NotFound:
             return None
-        return next((each for each in targets(route) if each.lane_key == lane_key), None)
+        return next((each for each in route.targets if each.lane_key == lane_key), None)
 
     def _by_vendor(self, name: str) -> Route | None:
         vendor, slash, model = name.partition("/")
         if not (slash and model):
             return None
-        if vendor == "sandbox":
+        if vendor == SANDBOX:
             return Route(name, (Deployment(name, vendor, model),))
         if key := self._provider_keys.get(vendor):
             return Route(name, (Deployment(name, vendor, model, keys=(key.get_secret_value(),)),))
@@ -123,35 +114,67 @@ class Catalog:
 def load_catalog(
     config: Mapping[str, JsonValue], provider_keys: Mapping[str, SecretStr]
 ) -> Catalog:
-    """Build the catalog from the parsed file.
+    """Build a catalog from a parsed file.
 
     Raises:
-        ValueError: a row is wrong; the message names the field and what it may be.
+        ConfigError: a row is wrong; the message names the field and what it may be.
     """
-    try:
-        file = _File.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = f"the configuration is wrong at {where}: {first['msg']}"
-        raise ValueError(message) from error
-    _refuse_twice("deployment", [row.name for row in file.deployments])
-    _refuse_twice("route", [row.model for row in file.routes])
-    deployments = {row.name: row.build() for row in file.deployments}
-    routes = {}
-    for row in file.routes:
-        for name in row.deployments:
-            if name not in deployments:
-                message = (
-                    f"the route {row.model} names the deployment {name}, which is not configured"
-                )
-                raise ValueError(message)
-        routes[row.model] = Route(row.model, tuple(deployments[name] for name in row.deployments))
-    return Catalog(deployments, routes, provider_keys)
+    return Catalog(contents_of(rows_of(config)), provider_keys)
 
 
-def _refuse_twice(what: str, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        message = f"the configuration has more than one {what} called {', '.join(twice)}"
-        raise ValueError(message)
+def contents_of(
+    rows: Rows,
+    *,
+    others: Contents | None = None,
+    published: Published = lambda _provider, _model: None,
+) -> Contents:
+    """Put rows together, and hold them against each other.
+
+    `others` are what is there besides; a row of the same name goes before. `published` tells the
+    prices of models whose operator named none.
+
+    Raises:
+        ConfigError: a name stands twice, or a route names what is not there.
+    """
+    others = others or Contents()
+    deployments: dict[str, Deployment] = {}
+    for index, row in enumerate(rows.deployments):
+        place = ("deployments", index)
+        if row.name in deployments:
+            message = f"there is more than one deployment called {row.name}"
+            raise rows.problem((*place, "name"), message)
+        try:
+            deployments[row.name] = row.build()
+        except ValueError as error:
+            raise rows.problem((*place, "keys"), str(error)) from error
+    known = {**others.deployments, **deployments}
+    routes = _routes_of(rows, known, published)
+    return Contents(known, {**others.routes, **routes})
+
+
+def _routes_of(
+    rows: Rows, known: Mapping[str, Deployment], published: Published
+) -> dict[str, Route]:
+    routes: dict[str, Route] = {}
+    for index, row in enumerate(rows.routes):
+        place = ("routes", index)
+        if row.model in routes:
+            message = f"there is more than one route called {row.model}"
+            raise rows.problem((*place, "model"), message)
+        if missing := next((each for each in row.named() if each[1] not in known), None):
+            message = (
+                f"the route {row.model} names the deployment {missing[1]}, which is not configured"
+            )
+            raise rows.problem((*place, *missing[0]), message)
+        if stray := row.misplaced():
+            message = f"{stray[1]} is none of the deployments of the route {row.model}"
+            raise rows.problem((*place, *stray[0]), message)
+        routes[row.model] = row.build(known, _prices(row.reachable(), known, published))
+    return routes
+
+
+def _prices(
+    names: set[str], known: Mapping[str, Deployment], published: Published
+) -> dict[str, Price]:
+    found = {name: published(known[name].provider, known[name].model) for name in names}
+    return {name: price for name, price in found.items() if price is not None}

@@ -13,7 +13,8 @@ from shared.providers.registry import build_provider
 from shared.providers.sandbox_options import READERS, SandboxOptions, for_model, read_options
 from shared.providers.transport import Http
 from shared.routing.catalog import load_catalog
-from shared.routing.model import DEFAULT_CONCURRENCY, Deployment
+from shared.routing.model import DEFAULT_CONCURRENCY, Capability, Failure
+from shared.routing.rows import DeploymentRow, RouteRow
 from shared.settings import Settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
@@ -58,9 +59,11 @@ def test_every_setting_is_there_with_its_default(monkeypatch: pytest.MonkeyPatch
 def test_every_field_of_a_deployment_and_of_a_route_is_there() -> None:
     documented = table("penstock.toml", "deployment")
 
-    assert set(documented) == {*Deployment.__dataclass_fields__}
+    assert set(documented) == {*DeploymentRow.model_fields}
     assert documented["concurrency"] == str(DEFAULT_CONCURRENCY)
-    assert set(table("penstock.toml", "route")) == {"model", "strategy", "deployments"}
+    assert set(table("penstock.toml", "route")) == {*RouteRow.model_fields}
+    part = TEXT.split("## penstock.toml")[1]
+    assert [each for each in (*Capability, *Failure) if f"`{each}`" not in part] == []
 
 
 def test_every_vendor_is_there_with_its_address() -> None:

@@ -57,7 +57,7 @@ def test_a_vendors_key_is_enough_and_the_sandbox_needs_none() -> None:
         (
             {
                 "deployments": [ROW],
-                "routes": [{"model": "m", "deployments": ["d"], "strategy": "weighted"}],
+                "routes": [{"model": "m", "deployments": ["d"], "strategy": "fastest"}],
             },
             "strategy",
         ),
