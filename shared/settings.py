@@ -172,6 +172,11 @@ def use_token_ranks(folder: Path) -> None:
     os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
 
 
+def keep_litellm_offline() -> None:
+    """Have litellm use the prices that it brings along: at its import it would fetch newer ones."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
+
 def child_environment(**changes: str) -> dict[str, str]:
     """Return this process's environment with changes, for a process that it starts."""
     return {**os.environ, **changes}

@@ -34,8 +34,8 @@ class Vendor:
     """How one vendor differs from OpenAI.
 
     `dialects` are those that it speaks itself: what a client asks in another one is translated.
-    `base_url` None means that the operator must name one. `prefix` stands before the path and may
-    hold `{model}`. `renames` maps OpenAI's key to the vendor's, `drops` are keys that it refuses.
+    `base_url` None means that the operator must name one. `prefix` stands before the path (for litellm:
+    before the model) and may hold `{model}`. `renames` maps OpenAI's key to the vendor's, `drops` are keys that it refuses.
     `stream_usage` tells whether it takes `stream_options` to report usage at a stream's end.
     """
 
@@ -83,6 +83,7 @@ ROWS = (
     # Reports usage with every chunk, unasked.
     Vendor("perplexity", "https://api.perplexity.ai", renames=OLD_LIMIT_NAME, stream_usage=False),
     Vendor("cerebras", "https://api.cerebras.ai/v1"),
+    Vendor("nvidia", "https://integrate.api.nvidia.com/v1", renames=OLD_LIMIT_NAME),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai"),
     Vendor("vllm", "http://127.0.0.1:8000/v1", needs_key=False),
     Vendor("sglang", "http://127.0.0.1:30000/v1", needs_key=False),
@@ -91,6 +92,9 @@ ROWS = (
     Vendor("lmstudio", "http://127.0.0.1:1234/v1", needs_key=False),
     # Anyone else who speaks the dialect.
     Vendor("openai-compatible", None, needs_key=False),
+    # Those that speak no dialect of ours, through the extra `litellm`; base_url is what it takes there.
+    Vendor("cohere", None, wire=Wire.LITELLM, prefix="cohere_chat/"),
+    Vendor("litellm", None, wire=Wire.LITELLM, needs_key=False),
     # Our own, for demos and tests: it calls nobody.
     Vendor(SANDBOX, None, wire=Wire.SANDBOX, needs_key=False),
 )

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import httpx
 from pydantic import JsonValue
 
-from shared.inference.vendors import SANDBOX, VENDORS, Vendor, known_vendors
+from shared.inference.vendors import SANDBOX, VENDORS, Vendor, Wire, known_vendors
 from shared.providers.base import Provider
+from shared.providers.long_tail import LongTail, installed
 from shared.providers.openai_compatible import OpenAICompatible
 from shared.providers.sandbox import Sandbox
 from shared.providers.sandbox_options import read_options
@@ -50,6 +51,17 @@ def build_provider(
     if row.needs_key and not api_key:
         message = f"`{vendor}` needs a key, and none is configured for it"
         raise NotConfigured(message)
+    if row.wire is Wire.LITELLM:
+        if not installed():
+            message = f"`{vendor}` needs the extra: pip install 'penstock[litellm]'"
+            raise NotConfigured(message)
+        return LongTail(
+            row,
+            base_url=base_url,
+            api_key=api_key,
+            timeouts=timeouts or Timeouts(),
+            headers=headers or {},
+        )
     return OpenAICompatible(
         row,
         base_url=_base_url(row, base_url),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
 from tests.fakes.upstream_chat_wire import ChatWire
+from tests.fakes.upstream_cohere_wire import CohereWire
 from tests.fakes.upstream_messages_wire import MessagesWire
 
 Body: TypeAlias = Mapping[str, Any]
@@ -79,7 +80,7 @@ class Wire(Protocol):
         ...
 
 
-WIRES: tuple[Wire, ...] = (ChatWire(), MessagesWire())
+WIRES: tuple[Wire, ...] = (ChatWire(), CohereWire(), MessagesWire())
 
 
 def wire_of(path: str) -> Wire | None:
