@@ -41,6 +41,8 @@ class Says:
     result_errors: bool = False
     call_ids: bool = False
     call_signatures: bool = False
+    """In answers; `past_call_signatures` in the messages of a request."""
+    past_call_signatures: bool = False
     thinking: bool = False
     """In answers; `past_thinking` in the messages of a request."""
     past_thinking: bool = False
@@ -92,6 +94,7 @@ SAYS: Mapping[Dialect, Says] = {
         media_names=True,
         media_details=True,
         call_ids=True,
+        call_signatures=True,
         thinking=True,
         refusals=True,
         names=True,
@@ -105,6 +108,31 @@ SAYS: Mapping[Dialect, Says] = {
         stop=4,
         tuning=SAMPLING | OTHERS | {"logit_bias"},
         choices=3,
+        logprobs=True,
+        cached=True,
+        cache_writes=True,
+        reasoning_tokens=True,
+    ),
+    Dialect.RESPONSES: Says(
+        media=frozenset({MediaKind.IMAGE, MediaKind.DOCUMENT}),
+        media_urls=frozenset({MediaKind.IMAGE, MediaKind.DOCUMENT}),
+        media_files=frozenset({MediaKind.IMAGE, MediaKind.DOCUMENT}),
+        media_names=True,
+        media_details=True,
+        result_media=frozenset({MediaKind.IMAGE, MediaKind.DOCUMENT}),
+        call_ids=True,
+        thinking=True,
+        thinking_signatures=True,
+        thinking_redacted=True,
+        refusals=True,
+        tool_strict=True,
+        tool_subsets=True,
+        json_objects=True,
+        format_names=True,
+        format_descriptions=True,
+        format_strict=True,
+        endless=True,
+        tuning=frozenset({"temperature", "top_p"}) | OTHERS,
         logprobs=True,
         cached=True,
         cache_writes=True,
@@ -136,7 +164,7 @@ def plain(request: GenerationRequest, says: Says) -> GenerationRequest:
         messages=tuple(messages),
         tools=tuple(_tool(tool, says) for tool in request.tools),
         format=None if request.format is None else _format(request.format, says),
-        tuning=replace(request.tuning, **dict.fromkeys(_untuned(says))),
+        tuning=replace(request.tuning, **dict.fromkeys(_untuned(request, says))),
         unknown=(),
     )
 
@@ -151,8 +179,10 @@ def said(answer: GenerationResponse, says: Says) -> tuple[tuple[Choice, ...], Us
     return tuple(choices), answer.usage
 
 
-def _untuned(says: Says) -> set[str]:
-    return {each.name for each in fields(GenerationRequest(()).tuning)} - says.tuning
+def _untuned(request: GenerationRequest, says: Says) -> set[str]:
+    names = {each.name for each in fields(request.tuning)} - says.tuning
+    # Without tools there is nothing to be called in parallel.
+    return names if request.tools else names | {"parallel_tool_calls"}
 
 
 def _note_calls(
@@ -174,7 +204,8 @@ def _parts(
 def _plain(part: Part, says: Says, names: Mapping[str, str], ids: Mapping[str, str]) -> Part | None:
     if isinstance(part, ToolCall):
         spelled = orjson.dumps(orjson.loads(part.arguments or "{}"), None, orjson.OPT_SORT_KEYS)
-        signature = part.signature if says.call_signatures else None
+        signed = says.call_signatures or says.past_call_signatures
+        signature = part.signature if signed else None
         return replace(part, id=ids[part.id], arguments=spelled.decode(), signature=signature)
     if isinstance(part, ToolResult):
         inner = tuple(_media(each, says) for each in part.parts)

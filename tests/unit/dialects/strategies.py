@@ -117,9 +117,9 @@ def _user(draw: Draw, says: Says) -> Message:
 
 
 @st.composite
-def _calls(draw: Draw, says: Says, tools: Sequence[str], prefix: str) -> tuple[ToolCall, ...]:
+def _calls(draw: Draw, tools: Sequence[str], prefix: str, *, signed: bool) -> tuple[ToolCall, ...]:
     wanted = draw(st.lists(st.sampled_from(tools), max_size=2)) if tools else []
-    signatures = st.none() | encoded if says.call_signatures else st.none()
+    signatures = st.none() | encoded if signed else st.none()
     return tuple(
         ToolCall(f"call_{prefix}{number}", name, draw(arguments), draw(signatures))
         for number, name in enumerate(wanted)
@@ -129,7 +129,7 @@ def _calls(draw: Draw, says: Says, tools: Sequence[str], prefix: str) -> tuple[T
 @st.composite
 def _result(draw: Draw, says: Says, call: ToolCall) -> ToolResult:
     parts: list[Text | Media] = [Text(draw(words))]
-    if says.result_media and draw(st.booleans()):
+    if draw(st.booleans()) and says.result_media:
         found = draw(media(says, says.result_media))
         parts += [found] if found is not None else []
     failed = says.result_errors and draw(st.booleans())
@@ -149,7 +149,7 @@ def conversations(draw: Draw, says: Says, tools: Sequence[str]) -> tuple[Message
     messages = [Message(Role.SYSTEM, (Text(draw(words)),))] if draw(st.booleans()) else []
     messages.append(draw(_user(says)))
     for turn in range(draw(st.integers(0, 2))):
-        calls = draw(_calls(says, tools, f"{turn}_"))
+        calls = draw(_calls(tools, f"{turn}_", signed=says.past_call_signatures))
         parts: list[Part] = [draw(_thinking(says))] if says.past_thinking else []
         parts += [Text(draw(words))] if not calls or draw(st.booleans()) else []
         messages.append(Message(Role.ASSISTANT, (*parts, *calls)))
@@ -227,7 +227,7 @@ def _answer(draw: Draw, says: Says) -> Choice:
     if says.refusals and draw(st.booleans()):
         return Choice((*parts, Refusal(draw(words))), Finish.STOP)
     parts += [Text(text)] if text else []
-    calls = draw(_calls(says, ["search", "add"], f"{draw(numbers)}_"))
+    calls = draw(_calls(["search", "add"], f"{draw(numbers)}_", signed=says.call_signatures))
     ends = [Finish.TOOL_CALLS] if calls else [Finish.STOP, Finish.LENGTH, Finish.CONTENT_FILTER]
     finish = draw(st.sampled_from(ends))
     stopped = says.stop_sequences and finish is Finish.STOP
