@@ -3,9 +3,11 @@
 Where both are the same nothing is rewritten: keys and blocks that nobody here knows go through.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from typing_extensions import override
 
 from shared.dialects.registry import translator_of
 from shared.dialects.translator import Head, Json, StreamDecoder, StreamEncoder, Written
@@ -34,6 +36,11 @@ class Bridge:
         """Tell whether there is nothing to translate."""
         return self.client is self.provider
 
+    @property
+    def transparent(self) -> bool:
+        """Tell whether an answer goes through as it is, byte for byte."""
+        return self.same and translator_of(self.client).adopted is None
+
     def request(self, body: Json) -> Written:
         """Return the request as the provider hears it.
 
@@ -49,11 +56,17 @@ class Bridge:
 
     def answer(self, answer: Json, head: Head, asked: Json) -> dict[str, Any]:
         """Return a whole answer as the client hears it; `asked` is the client's request."""
+        adopted = translator_of(self.client).adopted
+        if self.same:
+            return dict(answer) if adopted is None else adopted(answer, head, asked)
         said = translator_of(self.provider).read_answer(answer)
         return translator_of(self.client).write_answer(said, head, asked)
 
     def stream(self, head: Head, asked: Json) -> "StreamBridge":
         """Return what translates one stream."""
+        adopted = translator_of(self.client).adopted
+        if self.same and adopted is not None:
+            return AdoptingBridge(adopted, head, asked)
         if self.same:
             return StreamBridge(None, None)
         return StreamBridge(
@@ -78,3 +91,20 @@ class StreamBridge:
     def end(self) -> Sequence[dict[str, Any]]:
         """Return what is left to say after the provider's last event."""
         return () if self._encoder is None else self._encoder.end()
+
+
+class AdoptingBridge(StreamBridge):
+    """A stream in the client's own dialect, of which a little has to be ours."""
+
+    def __init__(
+        self, adopted: Callable[[Json, Head, Json], dict[str, Any]], head: Head, asked: Json
+    ) -> None:
+        super().__init__(None, None)
+        self._adopted = adopted
+        self._head = head
+        self._asked = asked
+
+    @override
+    def feed(self, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+        """Return the next event, made ours."""
+        return (self._adopted(event, self._head, self._asked),)

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from shared.dialects.chat.translator import CHAT
+from shared.dialects.responses.translator import RESPONSES
 from shared.dialects.translator import Translator
 from shared.inference.dialect import Dialect
 
-TRANSLATORS: Mapping[Dialect, Translator] = {each.dialect: each for each in (CHAT,)}
+TRANSLATORS: Mapping[Dialect, Translator] = {each.dialect: each for each in (CHAT, RESPONSES)}
 
 
 def translator_of(dialect: Dialect) -> Translator:

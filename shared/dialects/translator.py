@@ -89,7 +89,9 @@ class Translator:
     """One dialect of generation.
 
     `write_answer` and `encoder` get the client's own request besides, for dialects that echo it.
-    `joined` is for streams in this dialect, whoever wrote them.
+    `joined` is for streams in this dialect, whoever wrote them. `adopted`, where there is one, makes
+    ours what a provider said in the same dialect, an answer or an event: where an answer is asked
+    for again by its id, the id must be ours.
     """
 
     dialect: Dialect
@@ -100,3 +102,4 @@ class Translator:
     decoder: Callable[[], StreamDecoder]
     encoder: Callable[[Head, Json], StreamEncoder]
     joined: Callable[[], Joined]
+    adopted: Callable[[Json, Head, Json], dict[str, Any]] | None = None

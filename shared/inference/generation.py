@@ -7,6 +7,7 @@ from enum import StrEnum
 from pydantic import JsonValue
 
 from shared.inference.conversation import Format, Message, Part, Tool, ToolChoice
+from shared.inference.dialect import Dialect
 from shared.inference.usage import Usage
 
 
@@ -108,12 +109,16 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingDelta:
-    """More of a thought; `signature` and `redacted` come with its last piece, without text."""
+    """More of a thought; `signature` and `redacted` come with its last piece, without text.
+
+    `dialect` says, with them, in which one they mean something.
+    """
 
     choice: int
     text: str = ""
     signature: str | None = None
     redacted: str | None = None
+    dialect: Dialect | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Asking:
     def _told(self, raw: bytes) -> bytes:
         if isinstance(self.bridge, EmbeddingBridge):
             return self.bridge.answer(raw, self.work.body)
-        if self.bridge.same:
+        if self.bridge.transparent:
             return raw
         return orjson.dumps(self.bridge.answer(orjson.loads(raw), self.head, self.work.body))
 
