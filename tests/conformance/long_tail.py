@@ -71,7 +71,7 @@ class _Calls:
 
 
 def _shown(usage: Usage | None) -> list[int] | None:
-    return usage and [usage.input_tokens, usage.output_tokens]
+    return None if usage is None else [usage.input_tokens, usage.output_tokens]
 
 
 def _raised(error: ProviderError) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """docs/configuration.md says what the code takes: no setting, field, vendor or option more or less."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from shared.inference.vendors import SANDBOX, VENDORS, known_vendors
+from shared.inference.vendors import VENDORS, known_vendors
 from shared.providers.registry import build_provider
 from shared.providers.sandbox_options import READERS, SandboxOptions, for_model, read_options
 from shared.providers.transport import Http
@@ -17,7 +19,8 @@ from shared.routing.model import DEFAULT_CONCURRENCY, Capability, Failure
 from shared.routing.rows import DeploymentRow, RouteRow
 from shared.settings import Settings
 
-TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 EXAMPLES = [tomllib.loads(each) for each in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)]
 INTERNAL = {"provider_keys"}
 
@@ -66,18 +69,19 @@ def test_every_field_of_a_deployment_and_of_a_route_is_there() -> None:
     assert [each for each in (*Capability, *Failure) if f"`{each}`" not in part] == []
 
 
-def test_every_vendor_is_there_with_its_address() -> None:
-    cells = {each[0].strip("`"): each[1:] for each in rows("Vendors") if each[0] != "`provider`"}
+def test_the_page_of_providers_is_as_the_registry_says() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", "import make_providers as m; print(m.page(), end='')"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
-    assert list(cells) == list(known_vendors())
-    for name, (address, key) in cells.items():
-        if name == SANDBOX:
-            continue
-        vendor = VENDORS[name]
-        assert (key == "needed") == vendor.needs_key
-        assert address.strip("`") == vendor.base_url or (
-            vendor.base_url is None and address.startswith("yours")
-        )
+    assert (ROOT / "docs" / "providers.md").read_text("utf-8") == made, (
+        "run python docs/make_providers.py"
+    )
+    assert all(f"| `{name}` |" in made for name in known_vendors())
 
 
 def test_every_option_of_the_sandbox_does_what_the_name_does() -> None:
