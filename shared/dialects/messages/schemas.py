@@ -1,0 +1,61 @@
+"""JSON schemas in the form that Anthropic's structured output takes. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.dialects.messages.blocks import spelled
+
+KEPT = frozenset(
+    {"type", "description", "title", "enum", "const", "required", "additionalProperties"}
+    | {"$ref", "$defs", "definitions", "anyOf", "allOf", "properties", "items", "default"}
+)
+FORMATS = frozenset(
+    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+)
+NAMED = frozenset({"properties", "$defs", "definitions"})
+LISTED = frozenset({"anyOf", "allOf"})
+
+
+def strictest(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema that Anthropic takes, the same one where it is so already.
+
+    Objects are closed, `oneOf` becomes `anyOf`, and what is not enforced there (`minimum`,
+    `pattern`, …) goes to the description, where the model may still heed it.
+    """
+    taken: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in schema.items():
+        if name == "oneOf":
+            taken["anyOf"] = [_inner(each) for each in value]
+        elif _is_kept(name, value):
+            taken[name] = _kept(name, value)
+        elif name != "$schema":
+            rest[name] = value
+    if "properties" in taken or taken.get("type") == "object":
+        taken.setdefault("properties", {})
+        taken["additionalProperties"] = False
+    if rest:
+        told = ", ".join(f"{name}: {spelled(value)}" for name, value in rest.items())
+        before = taken.get("description")
+        taken["description"] = f"{before}\n\n{{{told}}}" if before else f"{{{told}}}"
+    return taken
+
+
+def _is_kept(name: str, value: Any) -> bool:
+    if name == "format":
+        return value in FORMATS
+    if name == "minItems":
+        return value in (0, 1)
+    return name in KEPT
+
+
+def _kept(name: str, value: Any) -> Any:
+    if name in NAMED and isinstance(value, Mapping):
+        return {each: _inner(inner) for each, inner in value.items()}
+    if name in LISTED and isinstance(value, list):
+        return [_inner(each) for each in value]
+    return _inner(value) if name == "items" else value
+
+
+def _inner(schema: Any) -> Any:
+    return strictest(schema) if isinstance(schema, Mapping) else schema
