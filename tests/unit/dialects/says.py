@@ -31,6 +31,9 @@ EVERY_KIND = frozenset(MediaKind)
 class Says:
     """What survives `read(write(x))`; `a & b` is what both can say."""
 
+    talk: bool = True
+    """More than one text of a user."""
+    tools: bool = True
     media: Kinds = frozenset()
     """With its bytes; `media_urls` by where it is, `media_files` by a file's id."""
     media_urls: Kinds = frozenset()
@@ -170,6 +173,19 @@ SAYS: Mapping[Dialect, Says] = {
         choices=3,
         logprobs=True,
         cached=True,
+        reasoning_tokens=True,
+    ),
+    Dialect.COMPLETIONS: Says(
+        talk=False,
+        tools=False,
+        formats=False,
+        endless=True,
+        stop=4,
+        tuning=SAMPLING | {"user", "logit_bias"},
+        choices=3,
+        logprobs=True,
+        cached=True,
+        cache_writes=True,
         reasoning_tokens=True,
     ),
 }

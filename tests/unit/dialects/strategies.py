@@ -146,6 +146,8 @@ def _thinking(draw: Draw, says: Says) -> Thinking:
 @st.composite
 def conversations(draw: Draw, says: Says, tools: Sequence[str]) -> tuple[Message, ...]:
     """Who said what: a user begins and ends, every call has its result, in order."""
+    if not says.talk:
+        return (Message(Role.USER, (Text(draw(words)),)),)
     messages = [Message(Role.SYSTEM, (Text(draw(words)),))] if draw(st.booleans()) else []
     messages.append(draw(_user(says)))
     for turn in range(draw(st.integers(0, 2))):
@@ -194,7 +196,7 @@ def _format(draw: Draw, says: Says) -> Format | None:
 @st.composite
 def requests(draw: Draw, says: Says) -> GenerationRequest:
     """A request that a dialect can say."""
-    tools = draw(st.lists(names, max_size=3, unique=True))
+    tools = draw(st.lists(names, max_size=3 * says.tools, unique=True))
     sometimes = {name: st.none() | TUNING[name] for name in sorted(says.tuning)}
     lengths = st.none() | st.integers(1, 4096) if says.endless else st.integers(1, 4096)
     return GenerationRequest(
@@ -227,7 +229,8 @@ def _answer(draw: Draw, says: Says) -> Choice:
     if says.refusals and draw(st.booleans()):
         return Choice((*parts, Refusal(draw(words))), Finish.STOP)
     parts += [Text(text)] if text else []
-    calls = draw(_calls(["search", "add"], f"{draw(numbers)}_", signed=says.call_signatures))
+    known = ["search", "add"] if says.tools else []
+    calls = draw(_calls(known, f"{draw(numbers)}_", signed=says.call_signatures))
     ends = [Finish.TOOL_CALLS] if calls else [Finish.STOP, Finish.LENGTH, Finish.CONTENT_FILTER]
     finish = draw(st.sampled_from(ends))
     stopped = says.stop_sequences and finish is Finish.STOP
