@@ -20,6 +20,7 @@ class Wire(StrEnum):
 
 
 OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.EMBEDDINGS})
+WITH_RESPONSES = OPENAI_DIALECTS | {Dialect.RESPONSES}
 
 
 class AuthHeader(StrEnum):
@@ -55,7 +56,7 @@ class Vendor:
 OLD_LIMIT_NAME = {"max_completion_tokens": "max_tokens"}
 
 ROWS = (
-    Vendor("openai", "https://api.openai.com/v1"),
+    Vendor("openai", "https://api.openai.com/v1", dialects=WITH_RESPONSES),
     # Names the deployment in the path; base_url is https://NAME.openai.azure.com/openai.
     Vendor(
         "azure",
@@ -65,7 +66,7 @@ ROWS = (
         query={"api-version": "2024-10-21"},
     ),
     # Azure's newer surface; base_url is https://NAME.openai.azure.com/openai/v1.
-    Vendor("azure-v1", None, auth=AuthHeader.API_KEY),
+    Vendor("azure-v1", None, dialects=WITH_RESPONSES, auth=AuthHeader.API_KEY),
     # Refuses keys that it does not know, and reports usage at a stream's end unasked.
     Vendor(
         "mistral",
@@ -74,22 +75,27 @@ ROWS = (
         stream_usage=False,
     ),
     Vendor("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
-    Vendor("groq", "https://api.groq.com/openai/v1"),
+    Vendor("groq", "https://api.groq.com/openai/v1", dialects=WITH_RESPONSES),
     Vendor("together", "https://api.together.xyz/v1", renames=OLD_LIMIT_NAME),
     Vendor("deepseek", "https://api.deepseek.com/v1", renames=OLD_LIMIT_NAME),
-    Vendor("openrouter", "https://openrouter.ai/api/v1"),
-    Vendor("fireworks", "https://api.fireworks.ai/inference/v1", renames=OLD_LIMIT_NAME),
-    Vendor("xai", "https://api.x.ai/v1"),
+    Vendor("openrouter", "https://openrouter.ai/api/v1", dialects=WITH_RESPONSES),
+    Vendor(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        dialects=WITH_RESPONSES,
+        renames=OLD_LIMIT_NAME,
+    ),
+    Vendor("xai", "https://api.x.ai/v1", dialects=WITH_RESPONSES),
     # Reports usage with every chunk, unasked.
     Vendor("perplexity", "https://api.perplexity.ai", renames=OLD_LIMIT_NAME, stream_usage=False),
     Vendor("cerebras", "https://api.cerebras.ai/v1"),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", renames=OLD_LIMIT_NAME),
     Vendor("deepinfra", "https://api.deepinfra.com/v1/openai"),
-    Vendor("vllm", "http://127.0.0.1:8000/v1", needs_key=False),
-    Vendor("sglang", "http://127.0.0.1:30000/v1", needs_key=False),
+    Vendor("vllm", "http://127.0.0.1:8000/v1", dialects=WITH_RESPONSES, needs_key=False),
+    Vendor("sglang", "http://127.0.0.1:30000/v1", dialects=WITH_RESPONSES, needs_key=False),
     Vendor("ollama", "http://127.0.0.1:11434/v1", needs_key=False, renames=OLD_LIMIT_NAME),
     Vendor("llamacpp", "http://127.0.0.1:8080/v1", needs_key=False),
-    Vendor("lmstudio", "http://127.0.0.1:1234/v1", needs_key=False),
+    Vendor("lmstudio", "http://127.0.0.1:1234/v1", dialects=WITH_RESPONSES, needs_key=False),
     # Anyone else who speaks the dialect.
     Vendor("openai-compatible", None, needs_key=False),
     # Those that speak no dialect of ours, through the extra `litellm`; base_url is what it takes there.

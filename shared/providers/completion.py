@@ -1,6 +1,6 @@
 """Whether a success holds an answer, and what it used; pure, on decoded JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import orjson
 from pydantic import JsonValue
@@ -28,7 +28,7 @@ def check(dialect: Dialect, raw: bytes, *, provider: str) -> Usage | None:
     usage = usage_of(value)
     if value.get("error"):
         raise from_error_object(value, provider=provider, raw=raw, otherwise=Malformed, usage=usage)
-    wrong = _wrong_chat(value) if dialect is Dialect.CHAT else _wrong_embeddings(value)
+    wrong = _WRONG.get(dialect, _wrong_embeddings)(value)
     if wrong is not None:
         raise malformed(wrong, raw, provider=provider, usage=usage)
     if dialect is Dialect.CHAT and (failure := choice_error(value)) is not None:
@@ -47,6 +47,8 @@ def usage_of(value: Mapping[str, JsonValue]) -> Usage | None:
         said = groq.get("usage") if isinstance(groq, dict) else None
     if not isinstance(said, dict):
         return None
+    if "input_tokens" in said:
+        return _usage_of_response(said)
     inputs, total = _count(said, "prompt_tokens"), _count(said, "total_tokens")
     outputs = _count(said, "completion_tokens")
     if inputs is None or (outputs is None and total is None):
@@ -74,6 +76,14 @@ def _wrong_chat(value: Mapping[str, JsonValue]) -> str | None:
     return None
 
 
+def _wrong_response(value: Mapping[str, JsonValue]) -> str | None:
+    if not isinstance(value.get("output"), list):
+        return "sent no output"
+    if value.get("status") not in _ENDED:
+        return "sent a response that has not come to its end"
+    return None
+
+
 def _wrong_embeddings(value: Mapping[str, JsonValue]) -> str | None:
     data = value.get("data")
     if not isinstance(data, list) or not data:
@@ -81,6 +91,32 @@ def _wrong_embeddings(value: Mapping[str, JsonValue]) -> str | None:
     if any(not isinstance(one, dict) or "embedding" not in one for one in data):
         return "sent embeddings without an `embedding`"
     return None
+
+
+_WRONG: Mapping[Dialect, Callable[[Mapping[str, JsonValue]], str | None]] = {
+    Dialect.CHAT: _wrong_chat,
+    Dialect.RESPONSES: _wrong_response,
+}
+# Some servers leave the status out.
+_ENDED = frozenset({"completed", "incomplete", None})
+
+
+def _usage_of_response(said: Mapping[str, JsonValue]) -> Usage | None:
+    inputs, outputs = _count(said, "input_tokens"), _count(said, "output_tokens")
+    if inputs is None or outputs is None:
+        return None
+    read, thought = said.get("input_tokens_details"), said.get("output_tokens_details")
+    return Usage(
+        inputs,
+        outputs,
+        min(_detail(read, "cached_tokens"), inputs),
+        min(_detail(read, "cache_write_tokens"), inputs),
+        min(_detail(thought, "reasoning_tokens"), outputs),
+    )
+
+
+def _detail(details: JsonValue, name: str) -> int:
+    return (_count(details, name) if isinstance(details, dict) else None) or 0
 
 
 def _count(said: Mapping[str, JsonValue], name: str) -> int | None:

@@ -120,6 +120,7 @@ BY_CODE_ALONE: Mapping[str, type[ProviderError]] = {
     "api_error": Unavailable,
     "timeout": Timeout,
     "invalid_request_error": BadRequest,
+    "invalid_prompt": BadRequest,
     "invalid_api_key": AuthFailed,
     "authentication_error": AuthFailed,
     "permission_error": AuthFailed,

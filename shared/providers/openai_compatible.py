@@ -10,16 +10,25 @@ from pydantic import JsonValue
 from shared.clock import now_ms
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
-from shared.inference.response import InferenceChunk, InferenceResponse
+from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
 from shared.inference.vendors import AuthHeader, Vendor
 from shared.providers.completion import check
 from shared.providers.errors import ProviderError
 from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
 from shared.providers.headers import limit_feedback
+from shared.providers.responses_request import counting_request, response_request
+from shared.providers.responses_stream import ResponsesReader, tokens_in
 from shared.providers.stream import StreamReader
 from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
 
-PATHS = {Dialect.CHAT: "/chat/completions", Dialect.EMBEDDINGS: "/embeddings"}
+PATHS = {
+    Dialect.CHAT: "/chat/completions",
+    Dialect.EMBEDDINGS: "/embeddings",
+    Dialect.RESPONSES: "/responses",
+}
+COUNTING = "/input_tokens"
+"""Behind the path of the responses: where the tokens of one are counted."""
+COUNTS_NOT = frozenset({404, 405, 501})
 HIDDEN = b"[key]"
 # Keys of ours that a client may put into a body; no provider ever sees them.
 OWN_KEYS = "penstock"
@@ -48,10 +57,10 @@ class OpenAICompatible:
         self._max_bytes = max_response_bytes
         self._secret = (api_key or "").encode()
         self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
-        self._calls: dict[tuple[Dialect, str], Call] = {}
+        self._calls: dict[tuple[str, str], Call] = {}
 
     async def generate(self, request: InferenceRequest) -> InferenceResponse:
-        """Return a whole chat completion, in the provider's own bytes."""
+        """Return a whole answer, in the provider's own bytes."""
         return await self._whole(request)
 
     async def embed(self, request: InferenceRequest) -> InferenceResponse:
@@ -59,9 +68,9 @@ class OpenAICompatible:
         return await self._whole(request)
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
-        """Yield a chat completion in chunks; close the iterator to close the connection.
+        """Yield an answer in its dialect's events; close the iterator to close the connection.
 
-        The usage is always asked for, so a chunk without choices may carry it at the end.
+        Of a chat the usage is always asked for, so a chunk without choices may carry it at the end.
 
         Raises:
             ProviderError: as for a whole answer, and also if the stream breaks off.
@@ -72,13 +81,8 @@ class OpenAICompatible:
         except CALL_ERRORS as error:
             raise from_exception(error, provider=self.name) from error
         try:
-            await self._check_opening(reply)
-            reader = StreamReader(
-                provider=self.name,
-                choices=_choices(request.body),
-                max_event_bytes=self._max_bytes,
-                feedback=limit_feedback(reply.headers),
-            )
+            await self._check_opening(request, reply)
+            reader = self._reader(request, limit_feedback(reply.headers))
             while not reader.done and (piece := await reply.chunk()) is not None:
                 for chunk in reader.feed(self._hide(piece)):
                     yield chunk
@@ -89,9 +93,24 @@ class OpenAICompatible:
         finally:
             await reply.aclose()
 
-    async def count(self, _request: InferenceRequest, /) -> int | None:
-        """Return None: the dialect has no such call."""
-        return None
+    async def count(self, request: InferenceRequest, /) -> int | None:
+        """Return how many tokens a response's request has; None in any other dialect.
+
+        Raises:
+            ProviderError: as for an answer. A vendor without such a path counts nothing.
+        """
+        if request.dialect is not Dialect.RESPONSES:
+            return None
+        body = counting_request(request, provider=self.name, drops=self._vendor.drops)
+        try:
+            reply = await self._http.post(self._call(request, COUNTING), orjson.dumps(body))
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        if reply.status in COUNTS_NOT:
+            return None
+        if not is_success(reply.status):
+            raise self._refused(Reply(reply.status, reply.headers, self._hide(reply.body)))
+        return tokens_in(self._hide(reply.body), provider=self.name)
 
     async def aclose(self) -> None:
         """Do nothing: the connections belong to the HTTP client that all providers share."""
@@ -108,13 +127,27 @@ class OpenAICompatible:
         usage = check(request.dialect, body, provider=self.name)
         return InferenceResponse(reply.status, body, usage, limit_feedback(reply.headers))
 
-    async def _check_opening(self, reply: OpenReply) -> None:
+    def _reader(
+        self, request: InferenceRequest, feedback: LimitFeedback | None
+    ) -> StreamReader | ResponsesReader:
+        if request.dialect is Dialect.RESPONSES:
+            return ResponsesReader(
+                provider=self.name, max_event_bytes=self._max_bytes, feedback=feedback
+            )
+        return StreamReader(
+            provider=self.name,
+            choices=_choices(request.body),
+            max_event_bytes=self._max_bytes,
+            feedback=feedback,
+        )
+
+    async def _check_opening(self, request: InferenceRequest, reply: OpenReply) -> None:
         if not is_success(reply.status):
             body = self._hide(await reply.read())
             raise self._refused(Reply(reply.status, reply.headers, body))
         if "json" in reply.headers.get("content-type", ""):
             body = self._hide(await reply.read())
-            check(Dialect.CHAT, body, provider=self.name)
+            check(request.dialect, body, provider=self.name)
             raise malformed("did not stream", body, provider=self.name)
 
     def _refused(self, reply: Reply) -> ProviderError:
@@ -127,6 +160,10 @@ class OpenAICompatible:
         return raw.replace(self._secret, HIDDEN) if self._secret else raw
 
     def _wire(self, request: InferenceRequest, *, stream: bool) -> dict[str, JsonValue]:
+        if request.dialect is Dialect.RESPONSES:
+            return response_request(
+                request, provider=self.name, drops=self._vendor.drops, stream=stream
+            )
         body = {
             name: value
             for name, value in request.body.items()
@@ -145,16 +182,17 @@ class OpenAICompatible:
                 body["stream_options"] = {**given, "include_usage": True}
         return body
 
-    def _call(self, request: InferenceRequest) -> Call:
+    def _call(self, request: InferenceRequest, behind: str = "") -> Call:
         # Only a vendor with the model in its path has more than one of these an operation.
         model = request.model if "{model}" in self._vendor.prefix else ""
-        known = self._calls.get((request.dialect, model))
+        path = PATHS[request.dialect] + behind
+        known = self._calls.get((path, model))
         if known is None:
             prefix = self._vendor.prefix.replace("{model}", quote(model, safe=""))
-            url = httpx.URL(self._base + prefix + PATHS[request.dialect])
+            url = httpx.URL(self._base + prefix + path)
             url = url.copy_merge_params(dict(self._vendor.query))
             known = Call(url, self._headers, self._timeouts, self._max_bytes)
-            self._calls[request.dialect, model] = known
+            self._calls[path, model] = known
         return known
 
 

@@ -6,7 +6,6 @@ servers whose last event lacks what they said before.
 
 from typing import Any
 
-
 SAID = (".delta", ".partial_image")
 
 
