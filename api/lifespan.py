@@ -75,6 +75,7 @@ def lifespan(
                 most=settings.max_sse_clients,
                 most_per_key=settings.max_sse_clients_per_key,
             )
+            await resources.watch.start()
             waiting.start()
             followers.start()
             try:

@@ -1,12 +1,10 @@
 """Every setting, from the environment (`PENSTOCK_…`); built in entry points only, then passed down."""
 
 import os
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, JsonValue, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -134,21 +132,6 @@ class Settings(BaseSettings):
             if value := os.environ.get(f"{vendor.upper()}_API_KEY"):
                 self.provider_keys.setdefault(vendor, SecretStr(value))
         return self
-
-
-def read_config_file(path: Path) -> Mapping[str, JsonValue]:
-    """Return the operator's TOML file as a mapping, empty when there is none.
-
-    Raises:
-        ValueError: the file is not TOML; the message names it.
-    """
-    if not path.exists():
-        return {}
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        message = f"{path} is not valid TOML: {error}"
-        raise ValueError(message) from error
 
 
 def read_key(reference: str) -> str:

@@ -11,6 +11,7 @@ from shared.jobs import part_model as parts
 from shared.jobs import purged_model as purged
 from shared.outbox import OutboxMessage
 from shared.processes import model as processes
+from shared.routing import stored_model as routing
 from shared.webhooks import model as webhooks
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "parts",
     "processes",
     "purged",
+    "routing",
     "webhooks",
 ]
 

@@ -3,28 +3,41 @@
 from shared.providers.base import Provider
 from shared.providers.registry import build_provider
 from shared.providers.transport import Timeouts, build_http
-from shared.routing.model import Target
+from shared.routing.model import Deployment, Target
 from shared.settings import Settings
 
 
 class ProviderPool:
-    """Built on first use, kept until the process ends."""
+    """Built on first use, kept until the process ends or the operator changes the deployment.
+
+    Calls under way keep the provider that they began with.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._http = build_http()
-        self._providers: dict[str, Provider] = {}
+        self._providers: dict[str, tuple[Deployment, Provider]] = {}
+        self._replaced: list[Provider] = []
 
     def get(self, target: Target) -> Provider:
-        """Return the provider of a target."""
-        provider = self._providers.get(target.lane_key)
-        if provider is None:
-            provider = self._providers[target.lane_key] = self._build(target)
+        """Return the provider of a target.
+
+        Raises:
+            NotConfigured: it cannot be called as its operator wrote it.
+        """
+        known = self._providers.get(target.lane_key)
+        # Mostly it is the very same object, and then nothing is compared.
+        if known is not None and (known[0] is target.deployment or known[0] == target.deployment):
+            return known[1]
+        provider = self._build(target)
+        if known is not None:
+            self._replaced.append(known[1])
+        self._providers[target.lane_key] = (target.deployment, provider)
         return provider
 
     async def aclose(self) -> None:
         """Close the providers and the client."""
-        for provider in self._providers.values():
+        for provider in (*self._replaced, *(each for _, each in self._providers.values())):
             await provider.aclose()
         await self._http.aclose()
 
@@ -41,6 +54,7 @@ class ProviderPool:
             api_key=target.api_key,
             http=self._http,
             timeouts=timeouts,
+            headers=deployment.headers,
             options=deployment.options,
             max_response_bytes=settings.max_response_bytes,
         )

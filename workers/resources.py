@@ -11,6 +11,7 @@ from shared.database import Database
 from shared.documents import tessdata
 from shared.documents.extract import Extractor
 from shared.documents.extraction import Limits
+from shared.errors import NotFound
 from shared.events.deltas import DeltaLog
 from shared.files.blobs import BlobStore
 from shared.inference.usage import Usage
@@ -20,7 +21,7 @@ from shared.limiter.buckets import Lane
 from shared.limiter.limiter import Limiter
 from shared.resources import Resources, open_resources
 from shared.routing.catalog import Catalog
-from shared.routing.model import Target, targets
+from shared.routing.model import Route, Target, targets
 from shared.settings import Settings
 from shared.telemetry.metrics import WorkerMetrics
 from workers.attempt.deltas import DeltaWriter
@@ -67,6 +68,18 @@ class WorkerResources:
         """Where models can be had."""
         return self.shared.catalog
 
+    async def route(self, model: str) -> Route:
+        """Return the route of a model, also of one that the API has known for a moment longer.
+
+        Raises:
+            NotFound: nothing serves it.
+        """
+        try:
+            return self.catalog.resolve(model)
+        except NotFound:
+            await self.shared.watch.look_again()
+            return self.catalog.resolve(model)
+
     def cost_of(self, target: Target, usage: Usage) -> int | None:
         """Return what a call cost, in nano-dollars; None where no price is known."""
         deployment = target.deployment
@@ -109,6 +122,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         for target in shared.catalog.lanes().values():
             # A deployment that cannot be called as it is written is told now, not on a job.
             providers.get(target)
+        await shared.watch.start()
         deltas = DeltaWriter(DeltaLog(shared.redis, ttl_s=settings.deltas_kept_s))
         deltas.start()
         losses = redis.Losses()

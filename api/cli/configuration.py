@@ -9,8 +9,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from api.cli.errors import MISUSED, CommandError, first_line
-from shared.routing.catalog import Catalog, load_catalog
-from shared.settings import Settings, read_config_file
+from shared.resources import open_catalog
+from shared.routing.catalog import Catalog
+from shared.routing.problem import ConfigError
+from shared.settings import Settings
 
 ADMIN_KEY_FILE, URL_FILE = "admin.key", "service.url"
 
@@ -40,9 +42,10 @@ def read_catalog(settings: Settings) -> Catalog:
         CommandError: it cannot be read, or says what cannot be; the line says where.
     """
     try:
-        return load_catalog(read_config_file(settings.config), settings.provider_keys)
-    except (ValueError, OSError) as error:
-        message = f"The configuration {settings.config} cannot be used: {first_line(error)}."
+        return open_catalog(settings)
+    except (ConfigError, OSError) as error:
+        words = str(error.problem) if isinstance(error, ConfigError) else first_line(error)
+        message = f"The configuration {settings.config} cannot be used: {words}."
         raise CommandError(message) from error
 
 

@@ -51,6 +51,13 @@ async def uncommon_weights(db: AsyncConnection) -> dict[str, int]:
     return {row.id: row.weight for row in await db.execute(query)}
 
 
+async def uncommon_standings(db: AsyncConnection) -> Sequence[RowMapping]:
+    """Return id, tier and regions of those tenants that have any."""
+    columns = (col(Tenant.id), col(Tenant.tier), col(Tenant.regions))
+    has_any = or_(col(Tenant.tier).is_not(None), col(Tenant.regions).is_not(None))
+    return (await db.execute(select(*columns).where(has_any))).mappings().all()
+
+
 async def find(db: AsyncConnection, prefix: str) -> Row[Any] | None:
     """Return the key with this prefix, whatever its tenant and state."""
     return (await db.execute(select(KEYS).where(col(ApiKey.prefix) == prefix))).one_or_none()

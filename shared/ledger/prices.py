@@ -11,6 +11,7 @@ from genai_prices.data_snapshot import get_snapshot
 from shared.inference.usage import Usage
 
 NANO = 1_000_000_000
+MILLION = 1_000_000
 PER_MILLION = 1000
 """Nano-dollars per token for a price of one dollar per million tokens."""
 
@@ -62,6 +63,18 @@ def price_of(
         cache_read_tokens=usage.cached_tokens,
     )
     return int(calc_price(priced, model, provider_id=_provider_id(provider)).total_price * NANO)
+
+
+def published_price(provider: str, model: str) -> tuple[float, float, float] | None:
+    """Return what a million tokens cost in dollars: input, output, and input that was cached."""
+    usages = (
+        Usage(MILLION, 0),
+        Usage(0, MILLION),
+        Usage(MILLION, 0, cached_tokens=MILLION),
+    )
+    found = [price_of(provider, model, usage) for usage in usages]
+    known = [amount / NANO for amount in found if amount is not None]
+    return (known[0], known[1], known[2]) if len(known) == len(found) else None
 
 
 @lru_cache(maxsize=64)

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, SecretStr
 
+from shared.clock import now_ms
 from shared.errors import NotFound
 from shared.inference.vendors import SANDBOX
-from shared.routing.file import Rows, rows_of
+from shared.routing.file import Rows, digest_of, parse, rows_of
 from shared.routing.model import Deployment, Price, Route, Target
 from shared.routing.problem import Problem
 
@@ -35,7 +36,6 @@ class Status:
     digest: str = ""
     loaded_at: int | None = None
     problems: tuple[Problem, ...] = ()
-    stored: frozenset[str] = frozenset()
 
 
 class Catalog:
@@ -45,10 +45,15 @@ class Catalog:
     `version` rises with each: who remembers answers forgets them then.
     """
 
-    def __init__(self, contents: Contents, provider_keys: Mapping[str, SecretStr]) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        provider_keys: Mapping[str, SecretStr],
+        status: Status = Status(),
+    ) -> None:
         self._provider_keys = provider_keys
         self.version = 0
-        self.status = Status()
+        self.status = status
         self._take(contents)
 
     def replace(self, contents: Contents) -> None:
@@ -63,7 +68,6 @@ class Catalog:
         self.contents = contents
         self._routes = routes
         self._lanes = {each.lane_key: each for route in routes.values() for each in route.targets}
-        self._of_vendors: dict[str, Route] = {}
 
     def resolve(self, model: str) -> Route:
         """Return the route of a model name.
@@ -120,6 +124,21 @@ def load_catalog(
         ConfigError: a row is wrong; the message names the field and what it may be.
     """
     return Catalog(contents_of(rows_of(config)), provider_keys)
+
+
+def catalog_of(
+    text: str,
+    provider_keys: Mapping[str, SecretStr],
+    *,
+    published: Published = lambda _provider, _model: None,
+) -> Catalog:
+    """Build a catalog from the text of the file.
+
+    Raises:
+        ConfigError: it is wrong; the message names the line and the field.
+    """
+    status = Status(digest=digest_of(text), loaded_at=now_ms())
+    return Catalog(contents_of(parse(text), published=published), provider_keys, status)
 
 
 def contents_of(

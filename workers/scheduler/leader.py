@@ -52,6 +52,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
         metrics = SchedulerMetrics()
         desk = duties.Desk(resources, Limiter(resources.redis), metrics)
         dispatcher = Dispatcher(resources, metrics)
+        await resources.watch.start()
         dispatcher.start()
         work = [
             Duty("dispatch", 0, dispatcher.turn),

@@ -19,6 +19,7 @@ class Ways:
         self._begin()
 
     def _begin(self) -> None:
+        self._version = self._catalog.version
         self._by_model: dict[str, tuple[str, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._around: dict[str, set[str]] = {}
@@ -26,8 +27,11 @@ class Ways:
             self.of_model(name)
 
     def tidy(self) -> None:
-        """Forget all but what is configured, if it is too much; between two uses of what this returned."""
-        if len(self._by_model) > MOST_REMEMBERED:
+        """Forget all but what is configured, if it is too much or the operator has changed something.
+
+        Between two uses of what this returned.
+        """
+        if len(self._by_model) > MOST_REMEMBERED or self._version != self._catalog.version:
             self._begin()
 
     def of_model(self, model: str) -> Sequence[str]:
