@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.dialects.messages.blocks import parsed, plain_id, spelled
+from shared.dialects.messages.seals import CALL_SIGNATURE, sealed
 from shared.dialects.messages.usage import read_usage, write_usage
 from shared.dialects.translator import Head, Json
 from shared.inference.conversation import Part, Refusal, Text, Thinking, ToolCall
@@ -113,15 +114,19 @@ def _block(part: Part) -> Iterator[dict[str, Any]]:
     match part:
         case Text(text) if text:
             yield text_block(text)
-        case ToolCall(call_id, name, arguments):
-            yield {**call_block(call_id, name), "input": parsed(arguments)}
+        case ToolCall():
+            yield {
+                **call_block(part.id, part.name, part.signature),
+                "input": parsed(part.arguments),
+            }
         case Thinking():
-            # A seal of another provider would be sent back to this one, and refused.
-            own = part.dialect is Dialect.MESSAGES
-            if own and part.redacted:
-                yield {"type": "redacted_thinking", "data": part.redacted}
-            elif part.text or (own and part.signature):
-                yield thinking_block(part.text, (part.signature or "") if own else "")
+            # Another provider's seal is marked: this one would refuse it.
+            signature = sealed(part.signature, part.dialect)
+            redacted = sealed(part.redacted, part.dialect)
+            if part.text or signature:
+                yield thinking_block(part.text, signature)
+            if redacted:
+                yield redacted_block(redacted)
         case _:
             pass
 
@@ -136,9 +141,15 @@ def thinking_block(thinking: str, signature: str) -> dict[str, Any]:
     return {"type": "thinking", "thinking": thinking, "signature": signature}
 
 
-def call_block(call_id: str, name: str) -> dict[str, Any]:
+def redacted_block(data: str) -> dict[str, Any]:
+    """Return a block of thought that only its provider reads."""
+    return {"type": "redacted_thinking", "data": data}
+
+
+def call_block(call_id: str, name: str, signature: str | None) -> dict[str, Any]:
     """Return a block that calls a tool, without arguments."""
-    return {"type": "tool_use", "id": plain_id(call_id), "name": name, "input": {}}
+    block = {"type": "tool_use", "id": plain_id(call_id), "name": name, "input": {}}
+    return {**block, CALL_SIGNATURE: signature} if signature else block
 
 
 def _objects(value: object) -> Iterator[Json]:

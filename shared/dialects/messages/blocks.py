@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from shared.dialects.messages.fields import Fields, wrong
+from shared.dialects.messages.seals import CALL_SIGNATURE, unsealed
 from shared.dialects.translator import Unreadable, Unsupported
 from shared.inference.conversation import (
     Media,
@@ -17,7 +18,6 @@ from shared.inference.conversation import (
     ToolCall,
     ToolResult,
 )
-from shared.inference.dialect import Dialect
 
 PDF = "application/pdf"
 SHOWN = frozenset({"text", "image", "document", "search_result"})
@@ -99,7 +99,10 @@ def _search_result(block: Fields) -> Iterator[Part]:
 def _tool_use(block: Fields) -> Iterator[Part]:
     given = block.object("input")
     yield ToolCall(
-        block.needed("id"), block.needed("name"), spelled({} if given is None else given.value)
+        block.needed("id"),
+        block.needed("name"),
+        spelled({} if given is None else given.value),
+        block.text(CALL_SIGNATURE) or None,
     )
 
 
@@ -115,12 +118,13 @@ def _tool_result(block: Fields) -> Iterator[Part]:
 
 
 def _thinking(block: Fields) -> Iterator[Part]:
-    signature = block.text("signature") or None
-    yield Thinking(block.needed("thinking"), signature, dialect=Dialect.MESSAGES)
+    signature, dialect = unsealed(block.text("signature"))
+    yield Thinking(block.needed("thinking"), signature, dialect=dialect)
 
 
 def _redacted(block: Fields) -> Iterator[Part]:
-    yield Thinking("", redacted=block.needed("data"), dialect=Dialect.MESSAGES)
+    redacted, dialect = unsealed(block.needed("data"))
+    yield Thinking("", redacted=redacted, dialect=dialect)
 
 
 READERS: Mapping[str, Callable[[Fields], Iterator[Part]]] = {

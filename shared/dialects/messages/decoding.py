@@ -7,6 +7,7 @@ from shared.dialects.messages.answers import finish_of, refusal_of
 from shared.dialects.messages.blocks import spelled
 from shared.dialects.messages.usage import merged, read_usage
 from shared.dialects.translator import Json
+from shared.inference.dialect import Dialect
 from shared.inference.generation import (
     Began,
     Delta,
@@ -60,7 +61,7 @@ class MessagesDecoder:
                 else:
                     self._silent.add(index)
             case "redacted_thinking":
-                yield ThinkingDelta(0, redacted=_text(block, "data"))
+                yield ThinkingDelta(0, redacted=_text(block, "data"), dialect=Dialect.MESSAGES)
             case "text" if block.get("text"):
                 yield TextDelta(0, _text(block, "text"))
             case "thinking" if block.get("thinking"):
@@ -76,7 +77,8 @@ class MessagesDecoder:
             case "thinking_delta":
                 yield ThinkingDelta(0, _text(delta, "thinking"))
             case "signature_delta":
-                yield ThinkingDelta(0, signature=_text(delta, "signature"))
+                signature = _text(delta, "signature")
+                yield ThinkingDelta(0, signature=signature, dialect=Dialect.MESSAGES)
             case "input_json_delta" if index in self._calls and delta.get("partial_json"):
                 self._silent.discard(index)
                 yield ToolCallDelta(0, self._calls[index], _text(delta, "partial_json"))

@@ -9,9 +9,11 @@ from shared.dialects.messages.answers import (
     call_block,
     ending,
     opening,
+    redacted_block,
     text_block,
     thinking_block,
 )
+from shared.dialects.messages.seals import sealed
 from shared.dialects.messages.usage import write_usage
 from shared.dialects.translator import Head
 from shared.inference.generation import (
@@ -84,9 +86,8 @@ class MessagesEncoder:
                 yield from self._calls.flush()
                 yield from self._blocks.open("thinking", thinking_block("", ""))
                 yield self._blocks.delta("thinking_delta", "thinking", text)
-            case ThinkingDelta(_, _, signature, redacted) if signature or redacted:
-                # The seal itself is another provider's, and nobody could break it here.
-                yield from self._blocks.close("thinking")
+            case ThinkingDelta():
+                yield from self._seal(delta)
             case RefusalDelta(_, text):
                 self._refused += text
             case ToolCallBegan():
@@ -97,6 +98,18 @@ class MessagesEncoder:
                 self._finished = delta
             case _:
                 pass
+
+    def _seal(self, delta: ThinkingDelta) -> Iterator[Event]:
+        signature = sealed(delta.signature, delta.dialect)
+        redacted = sealed(delta.redacted, delta.dialect)
+        if signature:
+            yield from self._blocks.open("thinking", thinking_block("", ""))
+            yield self._blocks.delta("signature_delta", "signature", signature)
+        if delta.signature or delta.redacted:
+            yield from self._blocks.close("thinking")
+        if redacted:
+            yield from self._blocks.open("redacted", redacted_block(redacted))
+            yield from self._blocks.close()
 
 
 class _Blocks:
@@ -180,7 +193,7 @@ class _Calls:
 
     def _write(self, call: _Call) -> Iterator[Event]:
         began = call.began
-        block = call_block(began.id, began.name)
+        block = call_block(began.id, began.name, began.signature)
         yield from self._blocks.open(f"call {began.index}", block)
         for piece in call.pieces[call.written :]:
             yield self._blocks.delta("input_json_delta", "partial_json", piece)
