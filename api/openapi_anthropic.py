@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from api.openapi_models import Job
 from api.openapi_parts import ANY, JSON, Answer, Operation
@@ -31,6 +31,7 @@ _TEXTS = {
     503: "The service, or every provider of the model, is down or full.",
     504: "The provider did not answer in time.",
 }
+_ID = "message_batch_id"
 _DIRECT = (400, 404, 409, 413, 422, 429, 502, 504)
 
 
@@ -94,5 +95,129 @@ MESSAGES = (
         {JSON: CountMessagesBody},
         {name: value for name, value in _HELLO.items() if name != "max_tokens"},
         parameters=_ASKED,
+    ),
+)
+
+
+class BatchRequest(BaseModel):
+    """One request of a batch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    custom_id: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$", description="Used once in a batch.")
+    params: MessagesBody = Field(description="As for `POST /v1/messages`, without `stream`.")
+
+
+class BatchCreate(BaseModel):
+    """`POST /v1/messages/batches`: read and checked as it arrives, never as a whole."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    requests: list[BatchRequest] = Field(min_length=1, max_length=100_000)
+
+
+class RequestCounts(BaseModel):
+    """All are being processed until the batch has ended as a whole."""
+
+    processing: int
+    succeeded: int
+    errored: int
+    canceled: int
+    expired: int
+
+
+class MessageBatch(BaseModel):
+    """A batch of messages; everywhere else it is the batch of the same id after `batch_`."""
+
+    id: str
+    type: Literal["message_batch"]
+    processing_status: Literal["in_progress", "canceling", "ended"]
+    request_counts: RequestCounts
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    cancel_initiated_at: AwareDatetime | None
+    archived_at: AwareDatetime | None = Field(description="When its results were removed.")
+    results_url: str | None = Field(description="A path, once it has ended.")
+
+
+class MessageBatchList(BaseModel):
+    """A page."""
+
+    data: list[MessageBatch]
+    has_more: bool
+    first_id: str | None
+    last_id: str | None
+
+
+class MessageBatchDeleted(BaseModel):
+    """Its results are gone."""
+
+    id: str
+    type: Literal["message_batch_deleted"]
+
+
+_ONE = {"200": Answer("The batch.", MessageBatch)}
+
+BATCHES = (
+    Operation(
+        "createMessageBatch",
+        "POST",
+        "/v1/messages/batches",
+        "Create a batch of messages",
+        told(_ONE, 400, 413, 422, 429),
+        Permission.JOBS_WRITE,
+        {JSON: BatchCreate},
+        {"requests": [{"custom_id": "one", "params": _HELLO}]},
+        parameters=("Idempotency-Key", "anthropic-version"),
+    ),
+    Operation(
+        "listMessageBatches",
+        "GET",
+        "/v1/messages/batches",
+        "List batches of messages, newest first",
+        told({"200": Answer("A page.", MessageBatchList)}, 400),
+        Permission.JOBS_READ,
+        parameters=("after_id", "before_id", "message_batch_limit"),
+    ),
+    Operation(
+        "getMessageBatch",
+        "GET",
+        "/v1/messages/batches/{message_batch_id}",
+        "Get a batch of messages",
+        told(_ONE, 404),
+        Permission.JOBS_READ,
+        parameters=(_ID,),
+    ),
+    Operation(
+        "deleteMessageBatch",
+        "DELETE",
+        "/v1/messages/batches/{message_batch_id}",
+        "Delete the requests and results of an ended batch of messages",
+        told({"200": Answer("They are gone.", MessageBatchDeleted)}, 404, 409),
+        Permission.JOBS_WRITE,
+        parameters=(_ID,),
+    ),
+    Operation(
+        "cancelMessageBatch",
+        "POST",
+        "/v1/messages/batches/{message_batch_id}/cancel",
+        "Cancel a batch of messages",
+        told(_ONE, 404, 409),
+        Permission.JOBS_WRITE,
+        parameters=(_ID,),
+    ),
+    Operation(
+        "getMessageBatchResults",
+        "GET",
+        "/v1/messages/batches/{message_batch_id}/results",
+        "Get the results of an ended batch of messages",
+        told(
+            {"200": Answer("A line of JSON for each request.", media_type="application/x-jsonl")},
+            404,
+            409,
+        ),
+        Permission.JOBS_READ,
+        parameters=(_ID,),
     ),
 )

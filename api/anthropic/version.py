@@ -38,8 +38,8 @@ def version_of(request: Request) -> Version:
         raise BadRequest(detail, param=HEADER) from error
 
 
-def check(version: Version, body: Mapping[str, Any]) -> None:
-    """Refuse what a version has taken away, as Anthropic does.
+def check(version: Version, body: Mapping[str, Any], *, at: str = "") -> None:
+    """Refuse what a version has taken away, as Anthropic does; `at` is where the body stands.
 
     Raises:
         BadRequest: it names the field.
@@ -48,10 +48,10 @@ def check(version: Version, body: Mapping[str, Any]) -> None:
         return
     for name in _SAMPLING:
         if body.get(name) is not None:
-            what = f"`{name}` is not taken any more"
-            raise _refused(version, what, name)
-    for where, role, block in _blocks(body.get("messages")):
-        kind = block.get("type")
+            what = f"`{at}{name}` is not taken any more"
+            raise _refused(version, what, f"{at}{name}")
+    for place, role, block in _blocks(body.get("messages")):
+        kind, where = block.get("type"), f"{at}{place}"
         if role == "assistant" and kind == "document":
             what = f"`{where}` is a document, and a message of the assistant has none"
             raise _refused(version, what, where)

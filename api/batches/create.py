@@ -65,7 +65,7 @@ async def _create_from_form(request: Request, who: Principal) -> Response:
     if form.file is None:
         detail = "There is no part `file` in the form: add a .zip of documents or a JSONL file."
         raise BadRequest(detail, param="file", code="missing_field")
-    async with _removed_if_refused(resources, form.file.blob):
+    async with removed_if_refused(resources, form.file.blob):
         made = await _from_form(request, who.tenant_id, form, form.file)
     if isinstance(made, Creation) and not made.replayed:
         return _answer(made)
@@ -74,7 +74,8 @@ async def _create_from_form(request: Request, who: Principal) -> Response:
 
 
 @asynccontextmanager
-async def _removed_if_refused(resources: Resources, blob: str) -> AsyncIterator[None]:
+async def removed_if_refused(resources: Resources, blob: str) -> AsyncIterator[None]:
+    """Delete a blob if what it is for is refused."""
     try:
         yield
     except PenstockError:
@@ -147,16 +148,21 @@ async def _store(
         open=asked.open,
         idempotency=claim,
     )
-    return await _create(resources, draft)
+    return await store_draft(resources, draft)
 
 
-async def _create(resources: Resources, draft: BatchDraft) -> Creation:
+async def store_draft(resources: Resources, draft: BatchDraft) -> Creation:
+    """Store a batch; the blob of its new file goes if it is refused, or was stored before.
+
+    Raises:
+        Unprocessable: the idempotency key was used before with another request.
+    """
     ttl_s = resources.settings.idempotency_ttl_s
     if draft.new_file is None:
         made = await creation.create(resources.database, draft, key_ttl_s=ttl_s)
     else:
         blob = draft.new_file["blob"]
-        async with _removed_if_refused(resources, blob):
+        async with removed_if_refused(resources, blob):
             made = await creation.create(resources.database, draft, key_ttl_s=ttl_s)
         if made.replayed:
             await resources.blobs.delete(blob)

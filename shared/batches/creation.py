@@ -24,6 +24,7 @@ class Source:
     """Where lines lie: a blob of this kind; `lines` is 0 where nobody has counted them.
 
     `file_id` names the file whose bytes these are, None for a blob that is the batch's own.
+    `checked` says that every line was found right: they are counted, and need no validation.
     """
 
     kind: InputKind
@@ -31,6 +32,7 @@ class Source:
     bytes: int
     lines: int = 0
     file_id: str | None = None
+    checked: bool = False
 
     def row(self) -> dict[str, Any]:
         """Return it as an input without batch and number."""
@@ -40,6 +42,7 @@ class Source:
             "bytes": self.bytes,
             "lines": self.lines,
             "file_id": self.file_id,
+            "checked": self.checked,
         }
 
 
@@ -47,7 +50,8 @@ class Source:
 class BatchDraft:
     """A batch before it is stored; without a `source` it is open, and all its lines are to come.
 
-    `new_file` is the row of a file that is stored together with it.
+    `new_file` is the row of a file that is stored together with it, `model` the one that every line
+    names, if that is known.
     """
 
     id: str
@@ -64,6 +68,7 @@ class BatchDraft:
     retention_s: int | None = None
     open: bool = False
     idempotency: IdempotencyClaim | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +177,20 @@ async def _hold_file(db: AsyncConnection, draft: BatchDraft) -> None:
 
 
 def _row(draft: BatchDraft) -> dict[str, Any]:
-    empty = draft.source is None
+    # Where there is nothing to read, or all was read before, there is nothing to validate.
+    source = draft.source
+    begins = source is None or source.checked
     options = draft.options
     return {
         "id": draft.id,
         "tenant_id": draft.tenant_id,
-        # Where there is nothing to read there is nothing to validate.
-        "state": BatchState.IN_PROGRESS if empty else BatchState.VALIDATING,
-        "in_progress_at": draft.created_at if empty else None,
+        "state": BatchState.IN_PROGRESS if begins else BatchState.VALIDATING,
+        "in_progress_at": draft.created_at if begins else None,
+        "total": source.lines if source is not None and source.checked else 0,
         "open": draft.open,
         "endpoint": options.endpoint,
-        "model": None if options.task is None else options.task.model,
-        "input_file_id": None if draft.source is None else draft.source.file_id,
+        "model": draft.model if options.task is None else options.task.model,
+        "input_file_id": None if source is None else source.file_id,
         "completion_window": draft.completion_window,
         "complete_by": draft.complete_by,
         "options": options.model_dump(mode="json", by_alias=True),

@@ -41,14 +41,20 @@ async def page(
     tenant_id: str,
     *,
     status: str | None,
+    endpoint: str | None = None,
     after: tuple[int, str] | None,
     ascending: bool,
     limit: int,
 ) -> Sequence[Row]:
-    """Return batches of the tenant in order of (created_at, id), beginning behind `after`."""
+    """Return batches of the tenant in order of (created_at, id), beginning behind `after`.
+
+    With `endpoint` only those of which every line names it.
+    """
     query = select(BATCHES).where(col(Batch.tenant_id) == tenant_id)
     if status is not None:
         query = query.where(col(Batch.state) == status)
+    if endpoint is not None:
+        query = query.where(col(Batch.endpoint) == endpoint)
     columns = (col(Batch.created_at), col(Batch.id))
     return await fetch(db, cut_page(query, columns, after=after, ascending=ascending, limit=limit))
 

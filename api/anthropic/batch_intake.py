@@ -1,0 +1,134 @@
+"""From the body of a new message batch to lines in the blob store: read, checked and written as it arrives."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from api.anthropic.batch_cutter import RequestCutter
+from api.anthropic.version import Version, check
+from api.batches.checking import Turns
+from api.batches.sources import MEDIA_TYPE, Pile
+from api.body import announced_bytes
+from api.multipart import FOLDER, ReceivedFile
+from shared.batches.lines import LineChecker, LineError
+from shared.batches.model import InputKind
+from shared.errors import BadRequest, TooLarge
+from shared.files.blobs import new_key
+from shared.jobs.endpoints import Endpoint
+from shared.resources import Resources
+
+MOST_REQUESTS = 100_000
+MOST_BYTES = 256 * 1024 * 1024
+WRITTEN_BYTES = 256 * 1024
+_CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_KNOWN = frozenset({"custom_id", "params"})
+_ENVELOPE_BYTES = 1024
+# Every line has more bytes than its request.
+_GROWTH = 128
+
+
+class Intake:
+    """The requests of one new batch, checked one by one; `models` are the first that they name."""
+
+    def __init__(self, checker: LineChecker, version: Version, resources: Resources) -> None:
+        settings = resources.settings
+        self.models: set[str] = set()
+        self._resources = resources
+        self._checker = checker
+        self._version = version
+        self._most = min(MOST_REQUESTS, settings.max_batch_lines)
+        self._cutter = RequestCutter(settings.max_body_bytes + _ENVELOPE_BYTES)
+        self._bytes = 0
+        self._tokens = 0
+
+    async def receive(self, request: Request) -> Pile:
+        """Store the lines of a body; on failure nothing is kept.
+
+        Raises:
+            BadRequest, TooLarge: it names the request that cannot be done.
+        """
+        self._refuse_large(announced_bytes(request))
+        key = new_key(FOLDER)
+        size, sha256 = await self._resources.blobs.put_stream(
+            key, self._lines(request), MOST_BYTES + _GROWTH * MOST_REQUESTS
+        )
+        lines = self._cutter.count
+        received = ReceivedFile(key, "message_batch.jsonl", MEDIA_TYPE, size, sha256, lines)
+        return Pile(InputKind.JSONL, lines, size, self._tokens, received=received)
+
+    async def _lines(self, request: Request) -> AsyncIterator[bytes]:
+        turns, lines = Turns(), bytearray()
+        async for piece in request.stream():
+            self._bytes += len(piece)
+            self._refuse_large(self._bytes)
+            for raw in self._cutter.feed(piece):
+                lines += self._line(raw, self._cutter.count)
+                if len(lines) >= WRITTEN_BYTES:
+                    yield bytes(lines)
+                    lines.clear()
+                await turns.breathe()
+        self._cutter.finish()
+        yield bytes(lines)
+
+    def _line(self, raw: bytes, number: int) -> bytes:
+        if number > self._most:
+            detail = f"The batch has more than {self._most} requests: split it."
+            raise TooLarge(
+                detail, code="too_many_lines", param="requests", extra={"limit": self._most}
+            )
+        at = f"requests.{number - 1}"
+        custom_id, params = _read(raw, at)
+        check(self._version, params, at=f"{at}.params.")
+        envelope = {"custom_id": custom_id, "method": "POST", "url": Endpoint.MESSAGES}
+        line = _written({**envelope, "body": params}, at)
+        checked = self._checker.check(line, number)
+        if isinstance(checked, LineError):
+            raise _refused(checked, at)
+        self._tokens += checked.tokens
+        if len(self.models) <= 1:
+            self.models.add(checked.model)
+        return line + b"\n"
+
+    def _refuse_large(self, size: int) -> None:
+        if size > MOST_BYTES:
+            detail = f"The body is larger than {MOST_BYTES} bytes: make several batches of it."
+            raise TooLarge(detail, code="body_too_large", extra={"limit": MOST_BYTES})
+
+
+def _read(raw: bytes, at: str) -> tuple[str, Mapping[str, Any]]:
+    try:
+        given = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        detail = f"`{at}` is not valid JSON: {error}."
+        raise BadRequest(detail, param=at, code="invalid_json") from error
+    if unknown := sorted(given.keys() - _KNOWN):
+        where = f"{at}.{unknown[0][:64]}"
+        detail = f"`{where}` is not known here: a request has `custom_id` and `params`."
+        raise BadRequest(detail, param=where, code="invalid_field")
+    custom_id, params = given.get("custom_id"), given.get("params")
+    if not isinstance(custom_id, str) or _CUSTOM_ID.fullmatch(custom_id) is None:
+        detail = f"`{at}.custom_id` must be 1 to 64 of the characters a-z, A-Z, 0-9, _ and -."
+        raise BadRequest(detail, param=f"{at}.custom_id", code="invalid_field")
+    if not isinstance(params, dict):
+        detail = f"`{at}.params` must be an object: the request for a message."
+        raise BadRequest(detail, param=f"{at}.params", code="invalid_field")
+    return custom_id, params
+
+
+def _written(line: Mapping[str, Any], at: str) -> bytes:
+    try:
+        return orjson.dumps(line)
+    except orjson.JSONEncodeError as error:
+        detail = f"`{at}.params` is nested too deeply."
+        raise BadRequest(detail, param=f"{at}.params", code="nested_too_deeply") from error
+
+
+def _refused(error: LineError, at: str) -> BadRequest:
+    # A line's body is what is called params here.
+    param = re.sub(r"^body\b", "params", error.param or "")
+    message = re.sub(r"`body\b", "`params", error.message)
+    where = f"{at}.{param}" if param else at
+    return BadRequest(f"`{at}`: {message}", param=where, code=error.code)
