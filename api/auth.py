@@ -3,6 +3,7 @@
 import structlog
 from starlette.requests import Request
 
+from api.surfaces import Surface, surface_of
 from shared.auth.permissions import Permission, Principal
 from shared.errors import Unauthenticated
 
@@ -35,6 +36,8 @@ def presented_key(request: Request) -> str:
     for name in _HEADERS:
         if value := request.headers.get(name, "").strip():
             return value
+    if surface_of(request.scope) is Surface.GEMINI and (value := _in_query(request)):
+        return value
     detail = "There is no API key in the request: send `Authorization: Bearer pk_…`."
     if scheme.startswith("pk_") or (scheme and not credentials and scheme.lower() != "bearer"):
         # It may be the key itself: it is not repeated.
@@ -42,3 +45,8 @@ def presented_key(request: Request) -> str:
     elif scheme and scheme.lower() != "bearer":
         detail = f"`Authorization: {scheme[:20]} …` is not understood: send `Bearer pk_…`."
     raise Unauthenticated(detail, code="missing_api_key")
+
+
+def _in_query(request: Request) -> str:
+    # As Google's REST interface takes it; no log of ours has a query.
+    return request.query_params.get("key", "").strip()

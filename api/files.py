@@ -1,6 +1,6 @@
 """`/v1/files`: upload, list, get, download, delete, in OpenAI's shapes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -32,6 +32,17 @@ _ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 
 async def create(request: Request) -> Response:
     """Stream a file into the blob store, then store its row: what is answered is safe."""
+    return _answer(public_file(await receive(request)))
+
+
+async def receive(
+    request: Request, check: Callable[[Mapping[str, str]], None] | None = None
+) -> Mapping[str, Any]:
+    """Store the file of a form and return its row; `check` refuses fields that are not as they should be.
+
+    Raises:
+        BadRequest, TooLarge, Unavailable: nothing was stored.
+    """
     who = await principal(request, Permission.FILES_WRITE)
     resources: Resources = request.state.resources
     check_room(resources)
@@ -43,12 +54,13 @@ async def create(request: Request) -> Response:
         detail = "The form has no file: send it in a part called `file` that has a filename."
         raise BadRequest(detail, param="file", code="missing_field")
     try:
+        if check is not None:
+            check(form.fields)
         purpose, life_s = _purpose(form.fields), _life_s(form.fields)
     except BadRequest:
         await resources.blobs.delete(form.file.blob)
         raise
-    row = await save(resources, form.file, tenant_id=who.tenant_id, purpose=purpose, life_s=life_s)
-    return _answer(public_file(row))
+    return await save(resources, form.file, tenant_id=who.tenant_id, purpose=purpose, life_s=life_s)
 
 
 async def save(
@@ -132,13 +144,13 @@ async def index(request: Request) -> Response:
 
 async def get(request: Request) -> Response:
     """Return the file object."""
-    file = await _find(request)
+    file = await find(request)
     return _answer(public_file(file._asdict()))
 
 
 async def content(request: Request) -> Response:
     """Stream the bytes as they were uploaded."""
-    file = await _find(request)
+    file = await find(request)
     pieces = request.state.resources.blobs.stream(file.blob)
     # A blob that is not there must be found out before the head of the response is sent.
     first = await anext(pieces, b"")
@@ -189,7 +201,12 @@ def public_file(row: Mapping[str, Any] | RowMapping) -> dict[str, Any]:
     }
 
 
-async def _find(request: Request) -> Row[Any]:
+async def find(request: Request) -> Row[Any]:
+    """Return the file that the path names.
+
+    Raises:
+        NotFound: the tenant has no such file.
+    """
     who = await principal(request, Permission.FILES_READ)
     file_id = request.path_params["file_id"]
     file = None

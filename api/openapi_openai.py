@@ -1,9 +1,5 @@
 """The operations that OpenAI's clients call directly, and what they answer, as models."""
 
-from typing import Literal
-
-from pydantic import BaseModel, Field
-
 from api.openapi_models import Job
 from api.openapi_parts import ANY, JSON, Answer, Operation
 from shared.auth.permissions import Permission
@@ -22,22 +18,6 @@ _STORED = Answer(
     Job,
     ("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"),
 )
-
-
-class Model(BaseModel):
-    """What may be named as `model`."""
-
-    id: str
-    object: Literal["model"]
-    created: int = Field(description="0: it is not known.")
-    owned_by: str = Field(description="The provider.")
-
-
-class ModelList(BaseModel):
-    """All of them at once."""
-
-    object: Literal["list"]
-    data: list[Model]
 
 
 DIRECT = (
@@ -71,23 +51,5 @@ DIRECT = (
         {"model": "sandbox/embed", "input": ["one text", "another"]},
         parameters=_ASKED,
         errors=_ERRORS,
-    ),
-    Operation(
-        "listModels",
-        "GET",
-        "/v1/models",
-        "List the models that may be named",
-        {"200": Answer("All of them.", ModelList)},
-        Permission.JOBS_READ,
-    ),
-    Operation(
-        "getModel",
-        "GET",
-        "/v1/models/{model}",
-        "Get a model; its name may have slashes",
-        {"200": Answer("The model.", Model)},
-        Permission.JOBS_READ,
-        parameters=("model",),
-        errors=(404,),
     ),
 )

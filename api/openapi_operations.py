@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from api import openapi_anthropic as anthropic
 from api import openapi_batches as batches
 from api import openapi_events as events
+from api import openapi_files as files
+from api import openapi_gemini as gemini
+from api import openapi_known_models as known_models
 from api import openapi_models as answers
 from api import openapi_openai as openai
 from api import openapi_webhooks as webhooks
 from api.job_request import DocumentSubmit, JobLookup, JobSubmit
 from api.keys import KeyCreate
-from api.openapi_parts import ANY, FORM, JSON, TEXT, Answer, Operation
+from api.openapi_parts import FORM, JSON, TEXT, Answer, Operation
 from shared.auth.permissions import Permission
 
 _PAGE = ("after", "limit", "order")
@@ -159,59 +162,6 @@ DOCUMENTS = (
     ),
 )
 
-FILES = (
-    Operation(
-        "createFile",
-        "POST",
-        "/v1/files",
-        "Upload a file",
-        {"200": Answer("The file.", answers.File)},
-        Permission.FILES_WRITE,
-        {FORM: answers.FileUpload},
-        errors=(400, 413),
-    ),
-    Operation(
-        "listFiles",
-        "GET",
-        "/v1/files",
-        "List files, newest first",
-        {"200": Answer("A page.", answers.FileList)},
-        Permission.FILES_READ,
-        parameters=("purpose", "after", "file_limit", "order"),
-        errors=(400,),
-    ),
-    Operation(
-        "getFile",
-        "GET",
-        "/v1/files/{file_id}",
-        "Get a file's description",
-        {"200": Answer("The file.", answers.File)},
-        Permission.FILES_READ,
-        parameters=("file_id",),
-        errors=(404,),
-    ),
-    Operation(
-        "deleteFile",
-        "DELETE",
-        "/v1/files/{file_id}",
-        "Delete a file",
-        {"200": Answer("It is gone.", answers.Deleted)},
-        Permission.FILES_WRITE,
-        parameters=("file_id",),
-        errors=(404,),
-    ),
-    Operation(
-        "getFileContent",
-        "GET",
-        "/v1/files/{file_id}/content",
-        "Download a file",
-        {"200": Answer("Its bytes.", media_type=ANY)},
-        Permission.FILES_READ,
-        parameters=("file_id",),
-        errors=(404,),
-    ),
-)
-
 KEYS = (
     Operation(
         "createKey",
@@ -284,10 +234,13 @@ ALL = (
     *JOBS,
     *events.EVENTS,
     *openai.DIRECT,
+    *known_models.LISTS,
     *anthropic.MESSAGES,
+    *gemini.GEMINI,
     *DOCUMENTS,
-    *FILES,
+    *files.FILES,
     *batches.BATCHES,
+    *anthropic.BATCHES,
     *webhooks.ENDPOINTS,
     *webhooks.DELIVERIES,
     *KEYS,
@@ -295,8 +248,21 @@ ALL = (
 )
 UNDER: Mapping[str, frozenset[str]] = {
     "/openai": frozenset(
-        each.name for each in (*openai.DIRECT, *FILES, *batches.OPENAI, *webhooks.ENDPOINTS)
+        each.name
+        for each in (
+            *openai.DIRECT,
+            *known_models.LISTS,
+            *files.FILES,
+            *batches.OPENAI,
+            *webhooks.ENDPOINTS,
+        )
     ),
-    "/anthropic": frozenset(each.name for each in anthropic.MESSAGES),
+    "/anthropic": frozenset(
+        each.name for each in (*anthropic.MESSAGES, *anthropic.BATCHES, *known_models.LISTS)
+    ),
+    "/gemini": frozenset(each.name for each in (*gemini.GEMINI, *known_models.LISTS)),
+    "/mistral": frozenset(
+        each.name for each in (*openai.DIRECT, *known_models.LISTS, *files.FILES)
+    ),
 }
 """What is served behind a prefix too: the names of the operations."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.anthropic.pages import MAX_LIMIT as MOST_OF_ANTHROPICS
 from api.files import LISTED_PURPOSES, MAX_LISTED
 from api.job_filters import STATUSES
 from api.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -49,7 +50,7 @@ class Operation:
     def tag(self) -> str:
         """Return the group it is shown in."""
         first, *rest = self.path.strip("/").split("/")
-        return rest[0] if first == "v1" else "operations"
+        return rest[0] if first in {"v1", "v1beta"} else "operations"
 
 
 def _query(name: str, text: str, **schema: Any) -> Part:
@@ -73,6 +74,7 @@ PARAMETERS: dict[str, Part] = {
     "file_id": _path("file_id"),
     "batch_id": _path("batch_id"),
     "key_id": _path("key_id"),
+    "message_batch_id": _path("message_batch_id"),
     "model": _path("model"),
     "webhook_endpoint_id": _path("webhook_endpoint_id"),
     "webhook_delivery_id": _path("webhook_delivery_id"),
@@ -111,6 +113,16 @@ PARAMETERS: dict[str, Part] = {
     "created_after": _moment("created_after", "Only jobs stored at this time or later."),
     "created_before": _moment("created_before", "Only jobs stored before this time."),
     "after": _query("after", "The `next_after` or the last id of the page before.", type="string"),
+    "after_id": _query("after_id", "The last id of the page before.", type="string"),
+    "before_id": _query("before_id", "The first id of the page behind.", type="string"),
+    "message_batch_limit": _query(
+        "limit",
+        "How many at the most.",
+        type="integer",
+        minimum=1,
+        maximum=MOST_OF_ANTHROPICS,
+        default=DEFAULT_LIMIT,
+    ),
     "limit": _query(
         "limit",
         "How many at the most.",
@@ -155,6 +167,12 @@ PARAMETERS: dict[str, Part] = {
         "anthropic-version",
         "`2023-06-01` or `2026-10-21`; without it the first, which allows more.",
     ),
+    "alt": _query("alt", "`sse`: events, not one array.", type="string", enum=["json", "sse"]),
+    "page": _query("page", "Mistral's: which page, from 0.", type="integer", minimum=0),
+    "page_size": _query("page_size", "Mistral's: how many.", type="integer", minimum=1),
+    "include_total": _query("include_total", "Mistral's: whether to count all.", type="boolean"),
+    "pageSize": _query("pageSize", "How many at the most.", type="integer", minimum=0),
+    "pageToken": _query("pageToken", "The `nextPageToken` of the page before.", type="string"),
     "Last-Event-ID": _header(
         "Last-Event-ID", "The id of the last event that you have: only what follows it is sent."
     ),

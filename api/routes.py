@@ -11,15 +11,21 @@ from api import (
     job_events,
     jobs,
     keys,
+    models,
     openapi,
 )
+from api.anthropic import batches as message_batches
 from api.anthropic import messages
 from api.batches import acts as batch_acts
 from api.batches import append as batch_append
 from api.batches import create as batch_create
 from api.batches import events as batch_events
 from api.batches import results as batch_results
-from api.openai import chat, embeddings, models
+from api.by_surface import by_surface
+from api.gemini import generate
+from api.mistral import routes as mistral
+from api.openai import chat, embeddings
+from api.surfaces import Surface
 from api.webhooks import deliveries, endpoints, secret, trial
 
 
@@ -31,11 +37,14 @@ def also_under(prefix: str, routes: Sequence[Route]) -> list[Route]:
     ]
 
 
+shared_routes = by_surface(
+    [*chat.routes, *embeddings.routes, *models.routes, *files.routes],
+    {Surface.MISTRAL: mistral.routes},
+)
+"""What the clients of several vendors call, each in its own words."""
+
 openai_routes = [
-    *chat.routes,
-    *embeddings.routes,
-    *models.routes,
-    *files.routes,
+    *shared_routes,
     *batch_create.routes,
     *batch_acts.openai_routes,
     *endpoints.routes,
@@ -44,8 +53,11 @@ openai_routes = [
 ]
 """What OpenAI's SDKs call: under `/v1` and under `/openai/v1`."""
 
-anthropic_routes = [*messages.routes]
+anthropic_routes = [*messages.routes, *message_batches.routes]
 """What Anthropic's SDKs call: under `/v1` and under `/anthropic/v1`."""
+
+gemini_routes = [*generate.routes, *models.beta_routes]
+"""What Google's SDKs call: under `/v1beta` and `/v1`, and behind `/gemini`."""
 
 routes: list[BaseRoute] = [
     *jobs.routes,
@@ -58,7 +70,10 @@ routes: list[BaseRoute] = [
     *openai_routes,
     *also_under("/openai", openai_routes),
     *anthropic_routes,
-    *also_under("/anthropic", anthropic_routes),
+    *also_under("/anthropic", [*anthropic_routes, *models.routes]),
+    *gemini_routes,
+    *also_under("/gemini", [*gemini_routes, *models.routes]),
+    *also_under("/mistral", shared_routes),
     *deliveries.routes,
     *secret.routes,
     *keys.routes,

@@ -21,7 +21,8 @@ class Surface(StrEnum):
 
 
 _PREFIX = re.compile(r"^/(openai|anthropic|gemini|mistral)/")
-_GOOGLES = re.compile(r"^/v1beta/|^/v1/models/.*:")
+_GOOGLES = re.compile(r"^/v1beta/")
+_ACT = re.compile(r"^/v1/models/.+:[A-Za-z]+$|^/v1/batches/[^/]+:[a-z]+$")
 _ANTHROPIC = re.compile(r"^/v1/models(/|$)")
 _GEMINI = re.compile(r"^/v1(beta)?/(models|batches|files)(/|:|$)")
 
@@ -40,10 +41,17 @@ def surface_of(scope: Scope) -> Surface:
         _ANTHROPIC.match(path) and "anthropic-version" in headers
     ):
         return Surface.ANTHROPIC
-    if _GOOGLES.match(path) or (_GEMINI.match(path) and "x-goog-api-key" in headers):
+    # A model's own name may have a colon, but only Google posts to models.
+    acts = scope.get("method") == "POST" and _ACT.match(path)
+    if acts or _GOOGLES.match(path) or (_GEMINI.match(path) and _shows_googles_key(scope, headers)):
         return Surface.GEMINI
     by_mistral = headers.get("user-agent", "").startswith("mistral-client")
     return Surface.MISTRAL if by_mistral else Surface.OPENAI
+
+
+def _shows_googles_key(scope: Scope, headers: Headers) -> bool:
+    in_query = re.search(rb"(?:^|&)key=", scope.get("query_string", b""))
+    return "x-goog-api-key" in headers or in_query is not None
 
 
 _ANTHROPIC_TYPES: Mapping[int, str] = {
@@ -75,11 +83,14 @@ _BROKEN = 500
 
 
 def anthropic_error(error: PenstockError, request_id: str | None) -> dict[str, Any]:
-    """Return Anthropic's error body; our own code is in `details`."""
+    """Return Anthropic's error body; our own code, field and numbers are in `details`."""
     kind = _ANTHROPIC_TYPES.get(error.status)
     if kind is None:
         kind = "api_error" if error.status >= _BROKEN else "invalid_request_error"
-    told = {"type": kind, "message": error.detail, "details": {"error_code": error.code}}
+    details: dict[str, Any] = {**error.extra, "error_code": error.code}
+    if error.param is not None:
+        details["param"] = error.param
+    told = {"type": kind, "message": error.detail, "details": details}
     return {"type": "error", "error": told, "request_id": request_id}
 
 

@@ -112,6 +112,9 @@ class Chunks:
         return part
 
     def _event(self, parts: list[Json], chunk: Json | None = None) -> bytes:
+        return event(self._whole(parts, chunk))
+
+    def _whole(self, parts: list[Json], chunk: Json | None = None) -> Json:
         self.begun = self.begun or any(sent.begun for sent in self._choices.values())
         base = self._tail if chunk is None else chunk
         whole = {**base, "object": KIND, **(self._head or self._spare), "choices": parts}
@@ -119,7 +122,7 @@ class Chunks:
             whole["usage"] = None
         else:
             whole.pop("usage", None)
-        return event(whole)
+        return whole
 
 
 class _Sent:

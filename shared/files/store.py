@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     column,
     delete,
+    func,
     insert,
     literal_column,
     or_,
@@ -77,14 +78,22 @@ async def page(
     after: tuple[int, str] | None,
     ascending: bool,
     limit: int,
+    offset: int = 0,
 ) -> Sequence[RowMapping]:
-    """Return files of the tenant in order of (created_at, id), beginning behind `after`."""
-    query = select(FILES).where(col(StoredFile.tenant_id) == tenant_id, _alive())
-    if purpose is not None:
-        query = query.where(col(StoredFile.purpose) == purpose)
+    """Return files of the tenant in order of (created_at, id), beginning behind `after`.
+
+    `offset` more of them are passed over: for clients that only know numbered pages.
+    """
+    query = select(FILES).where(*_of(tenant_id, purpose)).offset(offset or None)
     columns = (col(StoredFile.created_at), col(StoredFile.id))
     cut = cut_page(query, columns, after=after, ascending=ascending, limit=limit)
     return (await db.execute(cut)).mappings().all()
+
+
+async def count(db: AsyncConnection, tenant_id: str, *, purpose: str | None) -> int:
+    """Count the files of the tenant."""
+    query = select(func.count()).select_from(StoredFile).where(*_of(tenant_id, purpose))
+    return int((await db.execute(query)).scalar_one())
 
 
 async def mark_deleted(db: AsyncConnection, tenant_id: str, file_id: str) -> str | None:
@@ -118,6 +127,13 @@ async def doomed(db: AsyncConnection, *, limit: int) -> Sequence[Row[str, str]]:
 async def forget(db: AsyncConnection, file_ids: Sequence[str]) -> None:
     """Remove the rows of files whose blobs are gone."""
     await db.execute(delete(StoredFile).where(col(StoredFile.id).in_(file_ids)))
+
+
+def _of(tenant_id: str, purpose: str | None) -> list[ColumnElement[bool]]:
+    where = [col(StoredFile.tenant_id) == tenant_id, _alive()]
+    if purpose is not None:
+        where.append(col(StoredFile.purpose) == purpose)
+    return where
 
 
 def _alive() -> ColumnElement[bool]:

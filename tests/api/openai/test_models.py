@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api.openai.models import PRACTICE
+from api.models import PRACTICE
 from tests.api.whole_app import WholeApp, whole_app
 
 

@@ -1,0 +1,13 @@
+"""What Mistral's clients are answered where others ask the same paths for something else."""
+
+from starlette.routing import Route
+
+from api.mistral import chat, embeddings, files
+
+routes = [
+    Route("/v1/chat/completions", chat.create, methods=["POST"]),
+    Route("/v1/embeddings", embeddings.create, methods=["POST"]),
+    Route("/v1/files", files.create, methods=["POST"]),
+    Route("/v1/files", files.index, methods=["GET"]),
+    Route("/v1/files/{file_id}", files.get, methods=["GET"]),
+]
