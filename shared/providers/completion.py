@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 import orjson
 from pydantic import JsonValue
 
+from shared.dialects.chat.usage import MOST_TOKENS, read_usage
 from shared.inference.dialect import Dialect
 from shared.inference.usage import Usage
 from shared.providers.errors import Malformed, Unavailable
 from shared.providers.failures import from_error_object, malformed
 
-MOST_TOKENS = 2_000_000_000
+WITH_CHOICES = frozenset({Dialect.CHAT, Dialect.COMPLETIONS})
 
 
 def check(dialect: Dialect, raw: bytes, *, provider: str) -> Usage | None:
@@ -31,7 +32,7 @@ def check(dialect: Dialect, raw: bytes, *, provider: str) -> Usage | None:
     wrong = _WRONG.get(dialect, _wrong_embeddings)(value)
     if wrong is not None:
         raise malformed(wrong, raw, provider=provider, usage=usage)
-    if dialect is Dialect.CHAT and (failure := choice_error(value)) is not None:
+    if dialect in WITH_CHOICES and (failure := choice_error(value)) is not None:
         raise from_error_object(
             failure, provider=provider, raw=raw, otherwise=Unavailable, usage=usage
         )
@@ -41,21 +42,9 @@ def check(dialect: Dialect, raw: bytes, *, provider: str) -> Usage | None:
 def usage_of(value: Mapping[str, JsonValue]) -> Usage | None:
     """Read the usage of an answer or a chunk; None if there is none to trust."""
     said = value.get("usage")
-    if not isinstance(said, dict):
-        # Groq's streams carry it here.
-        groq = value.get("x_groq")
-        said = groq.get("usage") if isinstance(groq, dict) else None
-    if not isinstance(said, dict):
-        return None
-    if "input_tokens" in said:
+    if isinstance(said, dict) and "input_tokens" in said:
         return _usage_of_response(said)
-    inputs, total = _count(said, "prompt_tokens"), _count(said, "total_tokens")
-    outputs = _count(said, "completion_tokens")
-    if inputs is None or (outputs is None and total is None):
-        return None
-    # Some vendors leave reasoning out of the completion but not out of the total.
-    outputs = max(outputs or 0, (total or 0) - inputs)
-    return Usage(inputs, outputs, min(_cached(said), inputs))
+    return read_usage(value)
 
 
 def choice_error(value: Mapping[str, JsonValue]) -> JsonValue:
@@ -95,6 +84,7 @@ def _wrong_embeddings(value: Mapping[str, JsonValue]) -> str | None:
 
 _WRONG: Mapping[Dialect, Callable[[Mapping[str, JsonValue]], str | None]] = {
     Dialect.CHAT: _wrong_chat,
+    Dialect.COMPLETIONS: _wrong_chat,
     Dialect.RESPONSES: _wrong_response,
 }
 # Some servers leave the status out.
@@ -124,10 +114,3 @@ def _count(said: Mapping[str, JsonValue], name: str) -> int | None:
     # What a provider reports is not ours to trust: nonsense must not overflow the books.
     right = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS
     return value if right and isinstance(value, int) else None
-
-
-def _cached(said: Mapping[str, JsonValue]) -> int:
-    details = said.get("prompt_tokens_details")
-    found = _count(details, "cached_tokens") if isinstance(details, dict) else None
-    # DeepSeek's name for it.
-    return found or _count(said, "prompt_cache_hit_tokens") or 0

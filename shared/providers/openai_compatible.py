@@ -23,6 +23,7 @@ from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, i
 
 PATHS = {
     Dialect.CHAT: "/chat/completions",
+    Dialect.COMPLETIONS: "/completions",
     Dialect.EMBEDDINGS: "/embeddings",
     Dialect.RESPONSES: "/responses",
 }
@@ -211,4 +212,8 @@ def _headers(vendor: Vendor, api_key: str | None) -> dict[str, str]:
 
 def _choices(body: Mapping[str, JsonValue]) -> int:
     wanted = body.get("n")
-    return wanted if isinstance(wanted, int) and wanted > 0 else 1
+    each = wanted if isinstance(wanted, int) and wanted > 0 else 1
+    prompts = body.get("prompt")
+    # Of a legacy completion there are so many for each prompt; a list of numbers is one.
+    many = isinstance(prompts, list) and bool(prompts) and not isinstance(prompts[0], int)
+    return each * len(prompts) if many and isinstance(prompts, list) else each
