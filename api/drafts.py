@@ -19,12 +19,11 @@ from shared.ids import new_id
 from shared.jobs.bodies import BODIES, DocumentBody, ModelBody
 from shared.jobs.draft import IdempotencyClaim, JobDraft
 from shared.jobs.endpoints import Endpoint
-from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, refuse_what_never_fits
+from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, refuse_what_never_fits, ways_of
 from shared.jobs.options import JobOptions, in_ms
 from shared.jobs.transitions import Priority
 from shared.limiter.estimate import estimate
 from shared.resources import Resources
-from shared.routing.model import targets
 from shared.settings import Settings
 from shared.webhooks.secrets import SecretBox
 
@@ -64,7 +63,9 @@ async def draft_job(
         await _check_document(resources, tenant_id, checked)
     route = resources.catalog.resolve(checked.model)
     cost = estimate(body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=endpoint.operation)
-    refuse_what_never_fits(route, cost)
+    standing = await resources.standings.of(tenant_id)
+    ways = ways_of(route, endpoint, body, input_tokens=cost.input_tokens, standing=standing)
+    refuse_what_never_fits(route.model, ways, cost)
     now = now_ms()
     lifetime_s = direct.lifetime_s if direct else None
     scheduled_at, complete_by = _times(options, now, resources.settings, lifetime_s)
@@ -93,7 +94,7 @@ async def draft_job(
         tags=options.metadata,
         idempotency=idempotency,
         webhook=webhook,
-        lane=targets(route)[0].lane_key,
+        lane=ways[0].lane_key,
         tokens=cost.input_tokens + cost.output_tokens,
     )
 

@@ -40,7 +40,8 @@ async def append(request: Request) -> Response:
     if not batch["open"]:
         raise _closed(batch["id"])
     options = BatchOptions.model_validate(batch["options"])
-    checker = LineChecker(resources.catalog, resources.settings, options)
+    standing = await resources.standings.of(who.tenant_id)
+    checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
     pile = await sources.pile_of_requests(asked.requests, checker, options)
     if options.task is not None:
         ids = [each["file_id"] for each in asked.requests if _names_file(each)]

@@ -80,7 +80,7 @@ async def of_request(
         raise BadRequest(detail, param="dry_run")
     if name == "requests":
         lines = _given(asked.requests or ())
-        outlook = await _look_through(lines, resources, options)
+        outlook = await _look_through(lines, resources, options, tenant_id)
         return await _answer(request, outlook, options, tenant_id)
     pile = await sources.gather(asked, name, options, resources, tenant_id)
     return await of_pile(request, pile, options, tenant_id)
@@ -95,7 +95,7 @@ async def of_pile(request: Request, pile: Pile, options: BatchOptions, tenant_id
         outlook = await _look_into(pile, resources, options)
     else:
         lines = _cut(pile, resources)
-        outlook = await _look_through(lines, resources, options)
+        outlook = await _look_through(lines, resources, options, tenant_id)
     return await _answer(request, outlook, options, tenant_id)
 
 
@@ -115,10 +115,11 @@ async def _cut(pile: Pile, resources: Resources) -> AsyncIterator[RawLine]:
 
 
 async def _look_through(
-    lines: AsyncIterator[RawLine], resources: Resources, options: BatchOptions
+    lines: AsyncIterator[RawLine], resources: Resources, options: BatchOptions, tenant_id: str
 ) -> _Outlook:
     settings = resources.settings
-    checker = LineChecker(resources.catalog, settings, options)
+    standing = await resources.standings.of(tenant_id)
+    checker = LineChecker(resources.catalog, settings, options, standing=standing)
     outlook, turns = _Outlook(), Turns()
     async for line in lines:
         if line.raw is None:

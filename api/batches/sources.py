@@ -86,7 +86,8 @@ async def gather(
             be done.
     """
     if name == "requests":
-        checker = LineChecker(resources.catalog, resources.settings, options)
+        standing = await resources.standings.of(tenant_id)
+        checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
         return await pile_of_requests(asked.requests or (), checker, asked)
     if name == "files":
         return await _pile_of_documents(asked.files or (), resources, tenant_id)

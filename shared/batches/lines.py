@@ -1,12 +1,13 @@
 """A line of a batch: a request in an envelope, checked as if it had come on its own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import orjson
 from pydantic import JsonValue, ValidationError
 
+from shared.auth.standings import COMMON, Standing
 from shared.batches.envelope import Envelope, Flaw, read_envelope
 from shared.batches.options import BatchOptions
 from shared.batches.seen import Seen
@@ -14,11 +15,14 @@ from shared.documents.schema import SchemaError, check_schema
 from shared.errors import NotFound, Unprocessable
 from shared.jobs.bodies import BODIES, DocumentBody
 from shared.jobs.endpoints import Endpoint
-from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of, refuse_what_never_fits
+from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of, refuse_what_never_fits, ways_of
 from shared.jobs.transitions import Priority
+from shared.limiter.buckets import Cost
 from shared.limiter.estimate import estimate
 from shared.routing.catalog import Catalog
-from shared.routing.model import Route, targets
+from shared.routing.facts import Facts
+from shared.routing.model import Route, Target
+from shared.routing.select import NothingFits, fitting_deployments
 from shared.settings import Settings
 
 MOST_REMEMBERED = 10_000
@@ -70,17 +74,21 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Where the lines of a model go; `limited` when a request could be too large for it."""
+    """Where the lines of a model go; `limited` when a request could be too large for it.
+
+    `choosy`: that depends on each request.
+    """
 
     route: Route
-    lane: str
+    targets: tuple[Target, ...]
     limited: bool
+    choosy: bool
 
 
 class LineChecker:
     """Checks the lines of one batch in their order, and remembers their custom ids.
 
-    `seen` are the custom ids of earlier lines. Lines that are read `again`, because they were
+    `seen` are the custom ids of earlier lines, `standing` is their tenant's. Lines that are read `again`, because they were
     found right, are not compared with each other, nor are their bodies looked into. While it is
     not `counting`, tokens are only guessed where there is a limit of them. Where the options have a `task`, a line is `{"custom_id", "file_id"}` and not a request.
     """
@@ -93,7 +101,10 @@ class LineChecker:
         *,
         seen: Seen | None = None,
         again: bool = False,
+        standing: Standing = COMMON,
     ) -> None:
+        self._standing = standing
+        self._version = catalog.version
         self._catalog = catalog
         self._settings = settings
         self._options = options
@@ -133,14 +144,25 @@ class LineChecker:
         body = envelope.body
         model = str(body["model"]) if self._again else self._model(envelope.endpoint, body)
         way = self._way(model)
+        ways, tokens = way.targets, 0
+        if self.counting or way.limited or way.choosy:
+            cost = estimate(
+                body,
+                default_output_tokens=DEFAULT_OUTPUT_TOKENS,
+                operation=envelope.endpoint.operation,
+            )
+            tokens = min(cost.input_tokens + cost.output_tokens, MOST_TOKENS)
+            ways = self._ways_of(way, envelope, cost) if way.choosy else ways
+            if way.limited:
+                _refuse_too_large(model, ways, cost)
         return Line(
             number=number,
             custom_id=envelope.custom_id,
             endpoint=envelope.endpoint,
             model=model,
             body=orjson.dumps(body),
-            tokens=self._tokens(envelope, way) if self.counting or way.limited else 0,
-            lane=way.lane,
+            tokens=tokens,
+            lane=ways[0].lane_key,
             priority=envelope.priority,
             max_attempts=envelope.max_attempts,
             tags=envelope.tags,
@@ -148,18 +170,17 @@ class LineChecker:
             file_id=str(body["file_id"]) if envelope.endpoint is Endpoint.DOCUMENTS else None,
         )
 
-    def _tokens(self, envelope: Envelope, way: _Way) -> int:
-        cost = estimate(
-            envelope.body,
-            default_output_tokens=DEFAULT_OUTPUT_TOKENS,
-            operation=envelope.endpoint.operation,
-        )
-        if way.limited:
-            try:
-                refuse_what_never_fits(way.route, cost)
-            except Unprocessable as error:
-                raise Flaw(error.code, error.detail, error.param) from error
-        return min(cost.input_tokens + cost.output_tokens, MOST_TOKENS)
+    def _ways_of(self, way: _Way, envelope: Envelope, cost: Cost) -> tuple[Target, ...]:
+        tokens, standing = cost.input_tokens, self._standing
+        try:
+            return ways_of(
+                way.route, envelope.endpoint, envelope.body, input_tokens=tokens, standing=standing
+            )
+        except NothingFits as error:
+            if self._again:
+                # It was found right and is counted: the worker that takes it says what changed.
+                return way.targets
+            raise Flaw(error.code, error.detail, "body.model") from error
 
     def _model(self, endpoint: Endpoint, body: Mapping[str, Any]) -> str:
         try:
@@ -174,6 +195,9 @@ class LineChecker:
         return checked.model
 
     def _way(self, model: str) -> _Way:
+        if self._version != self._catalog.version:
+            self._version = self._catalog.version
+            self._ways.clear()
         way = self._ways.get(model)
         if way is None:
             _make_room(self._ways)
@@ -194,9 +218,14 @@ class LineChecker:
                 f"The lines name more than {MOST_MODELS} models: make several batches of them."
             )
             return Flaw("too_many_models", message, "body.model")
-        every = targets(route)
+        facts = Facts(regions=self._standing.regions, tier=self._standing.tier)
+        try:
+            fitting = fitting_deployments(route, facts)
+        except NothingFits as error:
+            return Flaw(error.code, error.detail, "body.model")
+        every = tuple(target for each in fitting for target in route.pools[each.name])
         limited = all(lane_of(target).buckets for target in every)
-        return _Way(route, every[0].lane_key, limited)
+        return _Way(route, every, limited, route.is_choosy)
 
     def _check_schema(self, schema: dict[str, JsonValue]) -> None:
         key = orjson.dumps(schema)
@@ -205,6 +234,13 @@ class LineChecker:
             self._schemas[key] = _schema_flaw(schema)
         if flaw := self._schemas[key]:
             raise flaw.again()
+
+
+def _refuse_too_large(model: str, ways: Sequence[Target], cost: Cost) -> None:
+    try:
+        refuse_what_never_fits(model, ways, cost)
+    except Unprocessable as error:
+        raise Flaw(error.code, error.detail, error.param) from error
 
 
 def too_long(settings: Settings) -> Flaw:

@@ -206,6 +206,14 @@ class Route:
         object.__setattr__(self, "pools", pools)
         object.__setattr__(self, "targets", tuple(each for pool in pools.values() for each in pool))
 
+    @property
+    def is_choosy(self) -> bool:
+        """Tell whether what a request asks for decides where it may go, or where it goes first."""
+        return self.strategy in (Strategy.DIFFICULTY, Strategy.COST) or any(
+            each.capabilities is not None or each.context_tokens or each.max_output_tokens
+            for each in self._every()
+        )
+
     def _every(self) -> Iterable[Deployment]:
         yield from self.deployments
         for some in self.tiers.values():

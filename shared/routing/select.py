@@ -30,7 +30,8 @@ class NothingFits(BadRequest):
         detail = (
             f"Nothing that serves `{model}` fits this request: it needs {_listed(requirements)}."
         )
-        super().__init__(detail, code="context_length_exceeded" if too_long else None)
+        code = "context_length_exceeded" if too_long else None
+        super().__init__(detail, code=code, param="model")
         self.requirements = tuple(requirements)
 
 

@@ -59,7 +59,10 @@ async def check(work: Work, seen: Seen, findings: Findings) -> AsyncIterator[Non
     `seen` has the custom ids of earlier inputs, and those of this one when it has been read.
     """
     settings = work.resources.settings
-    checker = LineChecker(work.resources.catalog, settings, work.options, seen=seen)
+    standing = await work.resources.standings.of(work.batch["tenant_id"])
+    checker = LineChecker(
+        work.resources.catalog, settings, work.options, seen=seen, standing=standing
+    )
     # One that was let in before is in the total, and never too long.
     room = settings.max_batch_lines if work.input["checked"] else work.room
     readings = work.source().read(

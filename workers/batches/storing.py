@@ -69,8 +69,13 @@ class Storing:
         await self._finish()
 
     async def _read(self) -> AsyncIterator[Reading]:
+        resources = self._resources
         checker = LineChecker(
-            self._resources.catalog, self._resources.settings, self._options, again=True
+            resources.catalog,
+            resources.settings,
+            self._options,
+            again=True,
+            standing=await resources.standings.of(self._work.batch["tenant_id"]),
         )
         self._skipped.rewind()
         readings = self._source.read(
