@@ -24,6 +24,17 @@ tpm = 10_000_000
 concurrency = 64
 price = {{ input_usd = {input}, output_usd = {output} }}
 """
+EVERY_PROVIDER = {"gpt-any": "openai-compatible", "claude-any": "anthropic", "gemini-any": "gemini"}
+"""A model at a provider of each kind."""
+ANY_CONFIG = """\
+[[deployments]]
+name = "{name}"
+provider = "{provider}"
+model = "{name}"
+base_url = "{base_url}"
+keys = ["sk-e2e-{name}"]
+vision = true
+"""
 SETTINGS = {
     "PENSTOCK_WEBHOOK_ALLOW_PRIVATE": "true",
     "PENSTOCK_MAX_QUEUED_JOBS_PER_TENANT": str(MOST_QUEUED),
@@ -58,6 +69,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Ite
         CONFIG.format(model=model, base_url=provider.base_url, input=INPUT_USD, output=OUTPUT_USD)
         for model in models
     )
+    config += "\n".join(
+        ANY_CONFIG.format(name=name, provider=kind, base_url=_address(kind, provider))
+        for name, kind in EVERY_PROVIDER.items()
+    )
     (folder / "penstock.toml").write_text(config)
     up = Up(folder, **SETTINGS)
     try:
@@ -65,6 +80,11 @@ def service(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Ite
         yield up
     finally:
         up.clean_up()
+
+
+def _address(kind: str, provider: Upstream) -> str:
+    root = provider.base_url.removesuffix("/v1")
+    return {"anthropic": root, "gemini": f"{root}/v1beta"}.get(kind, provider.base_url)
 
 
 @pytest.fixture(scope="session")

