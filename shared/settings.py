@@ -128,7 +128,7 @@ class Settings(BaseSettings):
         self.data_dir = self.data_dir.absolute()
         if not self.database_url:
             self.database_url = f"sqlite+aiosqlite:///{self.data_dir / 'penstock.db'}"
-        for vendor in ("openai", "gemini", "mistral"):
+        for vendor in ("openai", "anthropic", "gemini", "mistral"):
             if value := os.environ.get(f"{vendor.upper()}_API_KEY"):
                 self.provider_keys.setdefault(vendor, SecretStr(value))
         return self

@@ -28,6 +28,7 @@ class AuthHeader(StrEnum):
 
     BEARER = "authorization"
     API_KEY = "api-key"
+    X_API_KEY = "x-api-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,19 @@ class Vendor:
     stream_usage: bool = True
 
 
+MESSAGES_ONLY = frozenset({Dialect.MESSAGES})
 OLD_LIMIT_NAME = {"max_completion_tokens": "max_tokens"}
 
 ROWS = (
     Vendor("openai", "https://api.openai.com/v1", dialects=WITH_RESPONSES),
+    # A key that begins with `sk-ant-oat` is a token, and goes as a bearer's.
+    Vendor(
+        "anthropic",
+        "https://api.anthropic.com",
+        wire=Wire.ANTHROPIC,
+        dialects=MESSAGES_ONLY,
+        auth=AuthHeader.X_API_KEY,
+    ),
     # Names the deployment in the path; base_url is https://NAME.openai.azure.com/openai.
     Vendor(
         "azure",
@@ -98,6 +108,14 @@ ROWS = (
     Vendor("lmstudio", "http://127.0.0.1:1234/v1", dialects=WITH_RESPONSES, needs_key=False),
     # Anyone else who speaks the dialect.
     Vendor("openai-compatible", None, needs_key=False),
+    Vendor(
+        "anthropic-compatible",
+        None,
+        wire=Wire.ANTHROPIC,
+        dialects=MESSAGES_ONLY,
+        needs_key=False,
+        auth=AuthHeader.X_API_KEY,
+    ),
     # Those that speak no dialect of ours, through the extra `litellm`; base_url is what it takes there.
     Vendor("cohere", None, wire=Wire.LITELLM, prefix="cohere_chat/"),
     Vendor("litellm", None, wire=Wire.LITELLM, needs_key=False),

@@ -103,6 +103,7 @@ BY_CODE: Mapping[str, type[ProviderError]] = {
     "deploymentnotfound": ModelNotFound,
     "invalid_model": ModelNotFound,
     "model_decommissioned": ModelNotFound,
+    "billing_error": QuotaExhausted,
 }
 
 # Codes that stand in for a status where there is none: in a 200, or in the middle of a stream.
@@ -119,6 +120,10 @@ BY_CODE_ALONE: Mapping[str, type[ProviderError]] = {
     "internal_server_error": Unavailable,
     "api_error": Unavailable,
     "timeout": Timeout,
+    "timeout_error": Timeout,
+    "conflict_error": Unavailable,
+    "not_found_error": ModelNotFound,
+    "request_too_large": BadRequest,
     "invalid_request_error": BadRequest,
     "invalid_prompt": BadRequest,
     "invalid_api_key": AuthFailed,
@@ -130,10 +135,16 @@ BY_CODE_ALONE: Mapping[str, type[ProviderError]] = {
 TOO_LONG = re.compile(
     r"maximum context length|context length|context window|context size|prompt is too long"
     r"|input token count .* exceeds|too many (?:input )?tokens|too large for model"
-    r"|reduce the length of (?:the|your) (?:messages|prompt|input)",
+    r"|reduce the length of (?:the|your) (?:messages|prompt|input)|exceed context limit",
     re.IGNORECASE,
 )
+NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)
+FILTERED = re.compile(r"blocked by content filtering", re.IGNORECASE)
 NEVER_FITS = re.compile(r"request too large", re.IGNORECASE)
+BY_WORDS: Mapping[int, tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = {
+    400: ((NO_MONEY, QuotaExhausted), (FILTERED, ContentFiltered)),
+    429: ((NEVER_FITS, BadRequest),),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +204,7 @@ def from_status(
     """Turn an answer that is no success into a failure of the tree."""
     error = read_error(_json(body))
     kind = _kind(status, error)
-    feedback = limit_feedback(headers)
+    feedback = limit_feedback(headers, now_ms=now_ms)
     wait = retry_after_s(headers, now_ms=now_ms)
     if wait is None:
         wait = retry_in_body_s(error.fields)
@@ -249,9 +260,10 @@ def _kind(status: int, error: ErrorObject) -> type[ProviderError]:
             return BY_CODE[code]
     if status in TOO_LONG_STATUSES and TOO_LONG.search(error.message):
         return ContextTooLong
-    if status == HTTPStatus.TOO_MANY_REQUESTS and NEVER_FITS.search(error.message):
-        # More tokens than the whole limit: waiting would never end.
-        return BadRequest
+    # More tokens than the whole limit, said with a 429: waiting would never end.
+    for said, meant in BY_WORDS.get(status, ()):
+        if said.search(error.message):
+            return meant
     if status in BY_STATUS:
         return BY_STATUS[status]
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:

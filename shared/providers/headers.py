@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from pydantic import JsonValue
@@ -13,6 +14,7 @@ UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6,
 PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(h|ms|m|s|us|µs|ns)")
 TRY_AGAIN = re.compile(r"(?:try again|retry) in ((?:[\d.]+(?:h|ms|m|s|us|µs|ns))+)", re.IGNORECASE)
 
+ANTHROPIC = "anthropic-ratelimit-"
 # A reset larger than this is a point in time, not a number of seconds.
 LONGEST_S = 7 * 24 * 3600.0
 
@@ -58,14 +60,17 @@ def retry_in_body_s(error: Mapping[str, JsonValue]) -> float | None:
     return duration_s(found.group(1)) if found else None
 
 
-def limit_feedback(headers: Mapping[str, str]) -> LimitFeedback | None:
-    """Read the `x-ratelimit-*` headers; None if there are none.
+def limit_feedback(
+    headers: Mapping[str, str], *, now_ms: int | None = None
+) -> LimitFeedback | None:
+    """Read the `x-ratelimit-*` headers, or Anthropic's; None if there are none.
 
-    A value that cannot be read is left out rather than guessed.
+    A value that cannot be read is left out rather than guessed, and so is a reset that is a point
+    in time where nobody tells what time it is: neither the provider's `date` nor `now_ms`.
     """
     said = {name[12:]: value for name, value in headers.items() if name.startswith("x-ratelimit-")}
     if not said:
-        return None
+        return _anthropic_feedback(headers, now_ms)
     return LimitFeedback(
         remaining_requests=_count(said, "remaining-requests"),
         reset_requests_s=_reset_s(said, "reset-requests"),
@@ -73,6 +78,24 @@ def limit_feedback(headers: Mapping[str, str]) -> LimitFeedback | None:
         reset_tokens_s=_reset_s(said, "reset-tokens"),
         limit_requests=_count(said, "limit-requests"),
         limit_tokens=_count(said, "limit-tokens"),
+    )
+
+
+def _anthropic_feedback(headers: Mapping[str, str], now_ms: int | None) -> LimitFeedback | None:
+    said = {name[20:]: value for name, value in headers.items() if name.startswith(ANTHROPIC)}
+    if not said:
+        return None
+    # Of all limits in tokens `tokens` is the nearest; some accounts have the others alone.
+    kinds = ("tokens", "input-tokens", "output-tokens")
+    kind = next((kind for kind in kinds if f"{kind}-remaining" in said), kinds[0])
+    now = _http_date_ms(headers.get("date", "")) or now_ms
+    return LimitFeedback(
+        remaining_requests=_count(said, "requests-remaining"),
+        reset_requests_s=_until_s(said, "requests-reset", now),
+        remaining_tokens=_count(said, f"{kind}-remaining"),
+        reset_tokens_s=_until_s(said, f"{kind}-reset", now),
+        limit_requests=_count(said, "requests-limit"),
+        limit_tokens=_count(said, f"{kind}-limit"),
     )
 
 
@@ -103,6 +126,17 @@ def _count(said: Mapping[str, str], name: str) -> int | None:
 def _reset_s(said: Mapping[str, str], name: str) -> float | None:
     value = duration_s(said.get(name, ""))
     return value if value is not None and value <= LONGEST_S else None
+
+
+def _until_s(said: Mapping[str, str], name: str, now_ms: int | None) -> float | None:
+    try:
+        until = datetime.fromisoformat(said.get(name, ""))
+    except ValueError:
+        return None
+    if now_ms is None or until.tzinfo is None:
+        return None
+    seconds = until.timestamp() - now_ms / 1000
+    return max(0.0, seconds) if seconds <= LONGEST_S else None
 
 
 def _http_date_ms(text: str) -> int | None:

@@ -6,6 +6,7 @@ import httpx
 from pydantic import JsonValue
 
 from shared.inference.vendors import SANDBOX, VENDORS, Vendor, Wire, known_vendors
+from shared.providers.anthropic import Anthropic
 from shared.providers.base import Provider
 from shared.providers.long_tail import LongTail, installed
 from shared.providers.openai_compatible import OpenAICompatible
@@ -14,6 +15,10 @@ from shared.providers.sandbox_options import read_options
 from shared.providers.transport import Http, Timeouts
 
 MAX_RESPONSE_BYTES = 20 * 1024 * 1024
+ADAPTERS: Mapping[Wire, type[OpenAICompatible | Anthropic]] = {
+    Wire.OPENAI: OpenAICompatible,
+    Wire.ANTHROPIC: Anthropic,
+}
 
 
 class NotConfigured(ValueError):
@@ -62,7 +67,7 @@ def build_provider(
             timeouts=timeouts or Timeouts(),
             headers=headers or {},
         )
-    return OpenAICompatible(
+    return ADAPTERS[row.wire](
         row,
         base_url=_base_url(row, base_url),
         api_key=api_key,

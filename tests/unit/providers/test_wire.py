@@ -19,6 +19,7 @@ from shared.providers.transport import Http
 ANSWER = {
     "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
     "data": [{"index": 0, "embedding": [1.0]}],
+    "content": [{"type": "text", "text": "hi"}],
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
 CHUNK = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}
