@@ -26,6 +26,10 @@ TAIL = """
 `https://NAME.openai.azure.com/openai/v1`. vLLM's own port is Penstock's as well: on one machine, give one of them
 another. **openai-compatible** is anybody else who speaks OpenAI's dialect.
 
+**vertex** takes `https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google` and
+an access token as its key, and embeds one text a call. **gemini-openai** is Google's own translation from OpenAI's
+dialect: `gemini` does without it.
+
 What differs between vendors of one dialect is data in their rows:
 
 | `provider` | renamed for it | its key goes into | otherwise |

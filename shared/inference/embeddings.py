@@ -1,10 +1,12 @@
-"""Embeddings as lists of numbers and as base64 of little-endian float32; pure, on JSON bytes."""
+"""Embeddings in neutral words, as lists of numbers, and as base64 of little-endian float32; pure."""
 
 import base64
 import math
 import re
 import sys
 from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 from pydantic import JsonValue
@@ -12,6 +14,23 @@ from pydantic import JsonValue
 EMBEDDING = re.compile(rb'"embedding"\s*:\s*(["\[])')
 BASE64, FLOAT = "base64", "float"
 OPENS = {BASE64: b'"', FLOAT: b"["}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """Texts to embed; `dimensions` None: as many as the model gives. `unknown` are keys without a place here."""
+
+    texts: tuple[str, ...]
+    dimensions: int | None = None
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """A vector for each text, in the order of the texts; `input_tokens` None: nobody tells."""
+
+    vectors: tuple[Sequence[float], ...]
+    input_tokens: int | None = None
 
 
 def encoded_as(body: bytes, encoding_format: JsonValue) -> bytes:
@@ -35,13 +54,18 @@ def encoded_as(body: bytes, encoding_format: JsonValue) -> bytes:
 
 def _converted(vector: object, wanted: str) -> object:
     if isinstance(vector, list):
-        return vector if wanted == FLOAT else _packed(vector)
+        return vector if wanted == FLOAT else packed(vector)
     if isinstance(vector, str):
-        return vector if wanted == BASE64 else _unpacked(vector)
+        return vector if wanted == BASE64 else unpacked(vector)
     raise ValueError("an embedding is neither a list nor base64")
 
 
-def _packed(vector: list[float]) -> str:
+def packed(vector: Sequence[float]) -> str:
+    """Return a vector as base64 of float32.
+
+    Raises:
+        ValueError: it holds what is no such number.
+    """
     try:
         # A provider's list may hold anything: the array says itself what is no number.
         numbers = array("f", vector)
@@ -50,7 +74,12 @@ def _packed(vector: list[float]) -> str:
     return base64.b64encode(_little_endian(numbers).tobytes()).decode()
 
 
-def _unpacked(text: str) -> list[float]:
+def unpacked(text: str) -> list[float]:
+    """Return the vector that base64 holds.
+
+    Raises:
+        ValueError: it is no base64, or holds what JSON does not know.
+    """
     numbers = array("f")
     numbers.frombytes(base64.b64decode(text, validate=True))
     vector = _little_endian(numbers).tolist()

@@ -21,6 +21,9 @@ class Wire(StrEnum):
 
 OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.EMBEDDINGS})
 WITH_RESPONSES = OPENAI_DIALECTS | {Dialect.RESPONSES}
+# Those who still continue bare texts.
+WITH_TEXTS = OPENAI_DIALECTS | {Dialect.COMPLETIONS}
+ALL_OF_OPENAI = WITH_RESPONSES | WITH_TEXTS
 
 
 class AuthHeader(StrEnum):
@@ -29,6 +32,7 @@ class AuthHeader(StrEnum):
     BEARER = "authorization"
     API_KEY = "api-key"
     X_API_KEY = "x-api-key"
+    GOOGLE = "x-goog-api-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,12 @@ class Vendor:
     stream_usage: bool = True
 
 
+GEMINI_DIALECTS = frozenset({Dialect.GEMINI, Dialect.GEMINI_EMBEDDING, Dialect.GEMINI_EMBEDDINGS})
 MESSAGES_ONLY = frozenset({Dialect.MESSAGES})
 OLD_LIMIT_NAME = {"max_completion_tokens": "max_tokens"}
 
 ROWS = (
-    Vendor("openai", "https://api.openai.com/v1", dialects=WITH_RESPONSES),
+    Vendor("openai", "https://api.openai.com/v1", dialects=ALL_OF_OPENAI),
     # A key that begins with `sk-ant-oat` is a token, and goes as a bearer's.
     Vendor(
         "anthropic",
@@ -71,12 +76,13 @@ ROWS = (
     Vendor(
         "azure",
         None,
+        dialects=WITH_TEXTS,
         auth=AuthHeader.API_KEY,
         prefix="/deployments/{model}",
         query={"api-version": "2024-10-21"},
     ),
     # Azure's newer surface; base_url is https://NAME.openai.azure.com/openai/v1.
-    Vendor("azure-v1", None, dialects=WITH_RESPONSES, auth=AuthHeader.API_KEY),
+    Vendor("azure-v1", None, dialects=ALL_OF_OPENAI, auth=AuthHeader.API_KEY),
     # Refuses keys that it does not know, and reports usage at a stream's end unasked.
     Vendor(
         "mistral",
@@ -84,15 +90,31 @@ ROWS = (
         renames={"seed": "random_seed", **OLD_LIMIT_NAME},
         stream_usage=False,
     ),
-    Vendor("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
+    Vendor(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
+        wire=Wire.GEMINI,
+        dialects=GEMINI_DIALECTS,
+        auth=AuthHeader.GOOGLE,
+    ),
+    # Takes an access token; base_url is
+    # https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google.
+    Vendor(
+        "vertex",
+        None,
+        wire=Wire.GEMINI,
+        dialects=frozenset({Dialect.GEMINI, Dialect.GEMINI_EMBEDDING}),
+    ),
+    # Google's models in OpenAI's dialect.
+    Vendor("gemini-openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
     Vendor("groq", "https://api.groq.com/openai/v1", dialects=WITH_RESPONSES),
-    Vendor("together", "https://api.together.xyz/v1", renames=OLD_LIMIT_NAME),
+    Vendor("together", "https://api.together.xyz/v1", dialects=WITH_TEXTS, renames=OLD_LIMIT_NAME),
     Vendor("deepseek", "https://api.deepseek.com/v1", renames=OLD_LIMIT_NAME),
-    Vendor("openrouter", "https://openrouter.ai/api/v1", dialects=WITH_RESPONSES),
+    Vendor("openrouter", "https://openrouter.ai/api/v1", dialects=ALL_OF_OPENAI),
     Vendor(
         "fireworks",
         "https://api.fireworks.ai/inference/v1",
-        dialects=WITH_RESPONSES,
+        dialects=ALL_OF_OPENAI,
         renames=OLD_LIMIT_NAME,
     ),
     Vendor("xai", "https://api.x.ai/v1", dialects=WITH_RESPONSES),
@@ -100,12 +122,18 @@ ROWS = (
     Vendor("perplexity", "https://api.perplexity.ai", renames=OLD_LIMIT_NAME, stream_usage=False),
     Vendor("cerebras", "https://api.cerebras.ai/v1"),
     Vendor("nvidia", "https://integrate.api.nvidia.com/v1", renames=OLD_LIMIT_NAME),
-    Vendor("deepinfra", "https://api.deepinfra.com/v1/openai"),
-    Vendor("vllm", "http://127.0.0.1:8000/v1", dialects=WITH_RESPONSES, needs_key=False),
-    Vendor("sglang", "http://127.0.0.1:30000/v1", dialects=WITH_RESPONSES, needs_key=False),
-    Vendor("ollama", "http://127.0.0.1:11434/v1", needs_key=False, renames=OLD_LIMIT_NAME),
-    Vendor("llamacpp", "http://127.0.0.1:8080/v1", needs_key=False),
-    Vendor("lmstudio", "http://127.0.0.1:1234/v1", dialects=WITH_RESPONSES, needs_key=False),
+    Vendor("deepinfra", "https://api.deepinfra.com/v1/openai", dialects=WITH_TEXTS),
+    Vendor("vllm", "http://127.0.0.1:8000/v1", dialects=ALL_OF_OPENAI, needs_key=False),
+    Vendor("sglang", "http://127.0.0.1:30000/v1", dialects=ALL_OF_OPENAI, needs_key=False),
+    Vendor(
+        "ollama",
+        "http://127.0.0.1:11434/v1",
+        dialects=WITH_TEXTS,
+        needs_key=False,
+        renames=OLD_LIMIT_NAME,
+    ),
+    Vendor("llamacpp", "http://127.0.0.1:8080/v1", dialects=WITH_TEXTS, needs_key=False),
+    Vendor("lmstudio", "http://127.0.0.1:1234/v1", dialects=ALL_OF_OPENAI, needs_key=False),
     # Anyone else who speaks the dialect.
     Vendor("openai-compatible", None, needs_key=False),
     Vendor(

@@ -27,6 +27,7 @@ from shared.providers.errors import (
     Timeout,
     Unavailable,
 )
+from shared.providers.gemini_errors import NO_ACCESS, QUOTA_PER_DAY, detailed_codes
 from shared.providers.headers import limit_feedback, reset_s, retry_after_s, retry_in_body_s
 from shared.providers.sse import EventTooLarge
 from shared.providers.transport import BodyTooLarge
@@ -104,6 +105,11 @@ BY_CODE: Mapping[str, type[ProviderError]] = {
     "invalid_model": ModelNotFound,
     "model_decommissioned": ModelNotFound,
     "billing_error": QuotaExhausted,
+    # Google's, which are names of statuses, and of reasons among its details.
+    "api_key_invalid": AuthFailed,
+    "billing_disabled": QuotaExhausted,
+    QUOTA_PER_DAY: QuotaExhausted,
+    "deadline_exceeded": Timeout,
 }
 
 # Codes that stand in for a status where there is none: in a 200, or in the middle of a stream.
@@ -129,6 +135,12 @@ BY_CODE_ALONE: Mapping[str, type[ProviderError]] = {
     "invalid_api_key": AuthFailed,
     "authentication_error": AuthFailed,
     "permission_error": AuthFailed,
+    "permission_denied": AuthFailed,
+    "unauthenticated": AuthFailed,
+    "invalid_argument": BadRequest,
+    "not_found": ModelNotFound,
+    "unavailable": Overloaded,
+    "internal": Unavailable,
 }
 
 # Vendors without a code for it say it in words.
@@ -142,7 +154,7 @@ NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)
 FILTERED = re.compile(r"blocked by content filtering", re.IGNORECASE)
 NEVER_FITS = re.compile(r"request too large", re.IGNORECASE)
 BY_WORDS: Mapping[int, tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = {
-    400: ((NO_MONEY, QuotaExhausted), (FILTERED, ContentFiltered)),
+    400: ((NO_ACCESS, AuthFailed), (NO_MONEY, QuotaExhausted), (FILTERED, ContentFiltered)),
     429: ((NEVER_FITS, BadRequest),),
 }
 
@@ -178,6 +190,7 @@ def read_error(value: JsonValue) -> ErrorObject:
     inner = value.get("innererror")
     names = [value.get("code"), value.get("type"), value.get("status")]
     names.append(inner.get("code") if isinstance(inner, dict) else None)
+    names += detailed_codes(value.get("details"))
     codes = tuple(name.lower() for name in names if isinstance(name, str))
     return ErrorObject(value, str(message)[:SNIPPET], codes)
 
@@ -206,7 +219,8 @@ def from_status(
     kind = _kind(status, error)
     feedback = limit_feedback(headers, now_ms=now_ms)
     wait = retry_after_s(headers, now_ms=now_ms)
-    if wait is None:
+    if wait is None and kind is not QuotaExhausted:
+        # Of a day's quota Google says to come again in seconds, as of a minute's.
         wait = retry_in_body_s(error.fields)
     if wait is None and kind is RateLimited:
         wait = reset_s(feedback)
@@ -258,18 +272,21 @@ def _kind(status: int, error: ErrorObject) -> type[ProviderError]:
     for code in error.codes:
         if code in BY_CODE:
             return BY_CODE[code]
-    if status in TOO_LONG_STATUSES and TOO_LONG.search(error.message):
-        return ContextTooLong
-    # More tokens than the whole limit, said with a 429: waiting would never end.
-    for said, meant in BY_WORDS.get(status, ()):
-        if said.search(error.message):
-            return meant
-    if status in BY_STATUS:
-        return BY_STATUS[status]
+    known = _in_words(status, error.message) or BY_STATUS.get(status)
+    if known is not None:
+        return known
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return BadRequest
     # Neither a success nor a refusal: a redirect, which is never followed.
     return Unavailable if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Malformed
+
+
+def _in_words(status: int, message: str) -> type[ProviderError] | None:
+    if status in TOO_LONG_STATUSES and TOO_LONG.search(message):
+        return ContextTooLong
+    # More tokens than the whole limit, said with a 429: waiting would never end.
+    words = BY_WORDS.get(status, ())
+    return next((kind for said, kind in words if said.search(message)), None)
 
 
 def _json(body: bytes) -> JsonValue:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from shared.inference.vendors import SANDBOX, VENDORS, Vendor, Wire, known_vendors
 from shared.providers.anthropic import Anthropic
 from shared.providers.base import Provider
+from shared.providers.gemini import Gemini
 from shared.providers.long_tail import LongTail, installed
 from shared.providers.openai_compatible import OpenAICompatible
 from shared.providers.sandbox import Sandbox
@@ -15,9 +16,10 @@ from shared.providers.sandbox_options import read_options
 from shared.providers.transport import Http, Timeouts
 
 MAX_RESPONSE_BYTES = 20 * 1024 * 1024
-ADAPTERS: Mapping[Wire, type[OpenAICompatible | Anthropic]] = {
+ADAPTERS: Mapping[Wire, type[OpenAICompatible | Anthropic | Gemini]] = {
     Wire.OPENAI: OpenAICompatible,
     Wire.ANTHROPIC: Anthropic,
+    Wire.GEMINI: Gemini,
 }
 
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from pydantic import JsonValue
 
+from shared.dialects.bridge import spoken
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
 from shared.inference.vendors import VENDORS, known_vendors
@@ -20,6 +21,7 @@ ANSWER = {
     "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
     "data": [{"index": 0, "embedding": [1.0]}],
     "content": [{"type": "text", "text": "hi"}],
+    "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
 CHUNK = {"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]}
@@ -187,9 +189,10 @@ EXTRA = [name for name, row in VENDORS.items() if row.wire is Adapter.LITELLM]
 
 @pytest.mark.parametrize("vendor", sorted({*known_vendors()} - {*EXTRA}))
 async def test_every_vendor_can_be_built_and_called(vendor: str) -> None:
-    provider = build_provider(vendor, http=Wire().http, api_key="k", base_url="https://h/v1")
+    provider = build_provider(vendor, http=Wire().http, api_key="key", base_url="https://h/v1")
+    dialect = spoken(Dialect.CHAT, provider.dialects)
 
-    answer = await provider.generate(chat())
+    answer = await provider.generate(InferenceRequest("m", chat().body, dialect))
 
     assert provider.name == vendor
     assert answer.status_code == 200

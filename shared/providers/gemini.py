@@ -1,0 +1,213 @@
+"""The adapter for Google's own API, with a key as in AI Studio or a bearer token as on Vertex."""
+
+from collections.abc import AsyncGenerator, Mapping
+from enum import StrEnum
+from urllib.parse import quote
+
+import httpx
+import orjson
+from pydantic import JsonValue
+
+from shared.clock import now_ms
+from shared.inference.dialect import Dialect
+from shared.inference.request import InferenceRequest
+from shared.inference.response import InferenceChunk, InferenceResponse
+from shared.inference.vendors import AuthHeader, Vendor
+from shared.providers.errors import ProviderError
+from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
+from shared.providers.gemini_answers import check_answer, read_count
+from shared.providers.gemini_stream import GeminiStreamReader
+from shared.providers.headers import limit_feedback
+from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
+
+HIDDEN = b"[key]"
+IN_THE_PATH = frozenset({"model", "stream"})
+OWN_KEYS = "penstock"
+"""What keys of ours begin with; no provider ever sees them."""
+FOLDERS = ("models/", "tunedModels/", "endpoints/")
+WRAPPED = ("generateContentRequest", "generate_content_request")
+
+
+class Act(StrEnum):
+    """What is asked of a model, as its path says it."""
+
+    GENERATE = ":generateContent"
+    STREAM = ":streamGenerateContent?alt=sse"
+    COUNT = ":countTokens"
+    EMBED = ":embedContent"
+    EMBED_MANY = ":batchEmbedContents"
+
+
+EMBEDS = {Dialect.GEMINI_EMBEDDING: Act.EMBED, Dialect.GEMINI_EMBEDDINGS: Act.EMBED_MANY}
+
+
+class Gemini:
+    """One of Google's services reached with one key or token."""
+
+    def __init__(
+        self,
+        vendor: Vendor,
+        *,
+        base_url: str,
+        api_key: str | None,
+        http: Http,
+        timeouts: Timeouts,
+        headers: Mapping[str, str],
+        max_response_bytes: int,
+    ) -> None:
+        self.name = vendor.name
+        self.dialects = vendor.dialects
+        self._vendor = vendor
+        self._base = base_url.rstrip("/")
+        self._http = http
+        self._timeouts = timeouts
+        self._max_bytes = max_response_bytes
+        self._secret = (api_key or "").encode()
+        self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
+        self._calls: dict[tuple[Act, str], Call] = {}
+
+    async def generate(self, request: InferenceRequest) -> InferenceResponse:
+        """Return a whole answer, in the provider's own bytes."""
+        return await self._answer(Act.GENERATE, request, _plain(request.body))
+
+    async def embed(self, request: InferenceRequest) -> InferenceResponse:
+        """Return embeddings, in the provider's own bytes."""
+        return await self._answer(EMBEDS[request.dialect], request, _embeddable(request))
+
+    async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
+        """Yield an answer in chunks; close the iterator to close the connection.
+
+        Raises:
+            ProviderError: as for a whole answer, and also if the stream breaks off.
+        """
+        content = orjson.dumps(_plain(request.body))
+        try:
+            reply = await self._http.open(self._call(Act.STREAM, request.model), content)
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        try:
+            await self._check_opening(reply)
+            reader = GeminiStreamReader(
+                provider=self.name,
+                max_event_bytes=self._max_bytes,
+                feedback=limit_feedback(reply.headers),
+            )
+            while (piece := await reply.chunk()) is not None:
+                for chunk in reader.feed(self._hide(piece)):
+                    yield chunk
+            reader.close()
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        finally:
+            await reply.aclose()
+
+    async def count(self, request: InferenceRequest, /) -> int | None:
+        """Return how many tokens a request to generate has.
+
+        Raises:
+            ProviderError: as for a whole answer.
+        """
+        asked = _counted(request, wrapped=self._vendor.auth is AuthHeader.GOOGLE)
+        reply = await self._post(Act.COUNT, request.model, asked)
+        return read_count(reply.body, provider=self.name)
+
+    async def aclose(self) -> None:
+        """Do nothing: the connections belong to the HTTP client that all providers share."""
+
+    async def _answer(
+        self, act: Act, request: InferenceRequest, body: Mapping[str, JsonValue]
+    ) -> InferenceResponse:
+        reply = await self._post(act, request.model, body)
+        usage = check_answer(request.dialect, reply.body, provider=self.name)
+        return InferenceResponse(reply.status, reply.body, usage, limit_feedback(reply.headers))
+
+    async def _post(self, act: Act, model: str, body: Mapping[str, JsonValue]) -> Reply:
+        try:
+            reply = await self._http.post(self._call(act, model), orjson.dumps(body))
+        except CALL_ERRORS as error:
+            raise from_exception(error, provider=self.name) from error
+        reply = Reply(reply.status, reply.headers, self._hide(reply.body))
+        if not is_success(reply.status):
+            raise self._refused(reply)
+        return reply
+
+    async def _check_opening(self, reply: OpenReply) -> None:
+        if not is_success(reply.status):
+            body = self._hide(await reply.read())
+            raise self._refused(Reply(reply.status, reply.headers, body))
+        if "json" in reply.headers.get("content-type", ""):
+            body = self._hide(await reply.read())
+            check_answer(Dialect.GEMINI, body, provider=self.name)
+            raise malformed("did not stream", body, provider=self.name)
+
+    def _refused(self, reply: Reply) -> ProviderError:
+        return from_status(
+            reply.status, reply.headers, reply.body, provider=self.name, now_ms=now_ms()
+        )
+
+    def _hide(self, raw: bytes) -> bytes:
+        # A refusal may quote the key, and bodies reach clients.
+        return raw.replace(self._secret, HIDDEN) if self._secret else raw
+
+    def _call(self, act: Act, model: str) -> Call:
+        known = self._calls.get((act, model))
+        if known is None:
+            url = httpx.URL(f"{self._base}/{_path(model)}{act}")
+            url = url.copy_merge_params(dict(self._vendor.query)) if self._vendor.query else url
+            known = Call(url, self._headers, self._timeouts, self._max_bytes)
+            self._calls[act, model] = known
+        return known
+
+
+def _headers(vendor: Vendor, api_key: str | None) -> dict[str, str]:
+    headers = {
+        "accept": "application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "penstock",
+    }
+    if api_key:
+        bearer = vendor.auth is AuthHeader.BEARER
+        headers[vendor.auth] = f"Bearer {api_key}" if bearer else api_key
+    return headers
+
+
+def _path(model: str) -> str:
+    folder = next((each for each in FOLDERS if model.startswith(each)), "")
+    return (folder or "models/") + quote(model.removeprefix(folder), safe="")
+
+
+def _plain(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {
+        name: value
+        for name, value in body.items()
+        if name not in IN_THE_PATH and not name.startswith(OWN_KEYS)
+    }
+
+
+def _embeddable(request: InferenceRequest) -> dict[str, JsonValue]:
+    body = _plain(request.body)
+    requests = body.get("requests")
+    if request.dialect is Dialect.GEMINI_EMBEDDINGS and isinstance(requests, list):
+        # Google wants the model in each of them, and the one of the path.
+        named: JsonValue = _named(request.model)
+        body["requests"] = [
+            {**each, "model": named} if isinstance(each, dict) else each for each in requests
+        ]
+    return body
+
+
+def _counted(request: InferenceRequest, *, wrapped: bool) -> dict[str, JsonValue]:
+    body = _plain(request.body)
+    inner = next((body[name] for name in WRAPPED if name in body), None)
+    if isinstance(inner, dict):
+        body = _plain(inner)
+    if not wrapped or set(body) <= {"contents"}:
+        # Vertex takes everything beside the contents.
+        return body
+    named: JsonValue = _named(request.model)
+    return {"generateContentRequest": {**body, "model": named}}
+
+
+def _named(model: str) -> str:
+    return model if model.startswith(FOLDERS) else f"models/{model}"
