@@ -20,11 +20,13 @@ from shared.ledger.prices import price_of
 from shared.limiter.buckets import Lane
 from shared.limiter.limiter import Limiter
 from shared.resources import Resources, open_resources
+from shared.routing.breaker import Breakers
 from shared.routing.catalog import Catalog
 from shared.routing.model import Route, Target, targets
 from shared.settings import Settings
 from shared.telemetry.metrics import WorkerMetrics
 from workers.attempt.deltas import DeltaWriter
+from workers.attempt.loads import LaneLoads
 from workers.attempt.retry import Backoff
 from workers.attempt.slots import Slots
 from workers.journal import Journal
@@ -41,6 +43,8 @@ class WorkerResources:
     owner: str
     limiter: Limiter
     slots: Slots
+    breakers: Breakers
+    loads: LaneLoads
     providers: ProviderPool
     extractor: Extractor
     journal: Journal
@@ -127,6 +131,8 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         deltas.start()
         losses = redis.Losses()
         connection = redis.connect(settings.redis_url, losses=losses, patience_s=None)
+        breakers = Breakers(shared.redis, told=partial(_count_change, metrics, shared.catalog))
+        breakers.start()
         slots = Slots()
         limiter = Limiter(
             connection,
@@ -140,6 +146,8 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
                 owner=owner,
                 limiter=limiter,
                 slots=slots,
+                breakers=breakers,
+                loads=LaneLoads(),
                 providers=providers,
                 extractor=extractor,
                 journal=journal,
@@ -150,10 +158,17 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         finally:
             await journal.close()
             await deltas.close()
+            await breakers.close()
             await limiter.flush()
             await connection.aclose()
             await extractor.aclose()
             await providers.aclose()
+
+
+def _count_change(metrics: WorkerMetrics, catalog: Catalog, name: str, state: str) -> None:
+    configured = any(each.deployment.name == name for each in catalog.lanes().values())
+    # What a client named by itself must not become a series.
+    metrics.breaker_changed(name if configured else f"{name.partition('/')[0]}/*", state)
 
 
 async def _calls_under_way(database: Database, lane: Lane) -> Sequence[str]:

@@ -237,7 +237,7 @@ def _row(end: ClaimEnd) -> dict[str, Any]:
         "reason": end.reason,
         "went": end.lane,
         "error": end.error,
-        "more_failures": int(end.failed),
+        "more_failures": end.failures,
         "waited": int(end.waited),
         "called": int(bool(end.attempts)),
         "more_input": sum(usage.input_tokens for usage in usages) if usages else None,

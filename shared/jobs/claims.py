@@ -108,13 +108,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class ClaimEnd:
-    """How a worker lets go of a job: a final state, or back to the queue after `delay_ms`."""
+    """How a worker lets go of a job: a final state, or back to the queue after `delay_ms`.
+
+    `failures` is how many of its calls failed and used up an attempt, `waited` that one was put off.
+    """
 
     job: ClaimedJob
     state: JobState
     reason: Reason | None = None
     delay_ms: int | None = None
-    failed: bool = False
+    failures: int = 0
     waited: bool = False
     lane: str | None = None
     error: dict[str, JsonValue] | None = None

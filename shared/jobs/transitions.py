@@ -32,6 +32,8 @@ class Reason(StrEnum):
     CONCURRENCY = "concurrency"
     BACKOFF = "backoff"
     PROVIDER_PAUSED = "provider_paused"
+    OVERLOADED = "overloaded"
+    PROVIDER_DOWN = "provider_down"
     QUOTA_EXHAUSTED = "quota_exhausted"
     LIMITER_UNAVAILABLE = "limiter_unavailable"
     INTERRUPTED = "interrupted"
@@ -46,6 +48,7 @@ class Reason(StrEnum):
     SCHEMA_MISMATCH = "schema_mismatch"
     RESULT_TOO_LARGE = "result_too_large"
     INTERNAL_ERROR = "internal_error"
+    DEFAULT_ANSWER = "default_answer"
 
 
 CANCELLED = (

@@ -151,6 +151,18 @@ class WorkerMetrics:
                 buckets=TOKEN_BUCKETS_S,
             ).labels
         )
+        self._fallbacks = _counter(
+            "penstock_fallbacks",
+            "Calls that went on to another key or deployment, by the one that they left",
+            "deployment",
+            "failure",
+        )
+        self._breakers = _counter(
+            "penstock_breaker_changes",
+            "Times that a deployment's breaker opened or closed",
+            "deployment",
+            "state",
+        )
         self._ended = _Children(_ended_counter().labels)
         self._requeued = _counter(
             "penstock_jobs_requeued", "Jobs that went back to the queue to wait", "reason"
@@ -185,6 +197,14 @@ class WorkerMetrics:
                 self._calls.of(name).observe(attempt.total_ms / 1000)
             if attempt.first_token_ms is not None:
                 self._first_tokens.of(name).observe(attempt.first_token_ms / 1000)
+
+    def fell_back(self, deployment: Named, failure: str) -> None:
+        """Count a call that left a deployment for another."""
+        self._fallbacks.labels(deployment_label(deployment), failure).inc()
+
+    def breaker_changed(self, deployment: str, state: str) -> None:
+        """Count a breaker that this process opened or closed; `deployment` is its label."""
+        self._breakers.labels(deployment, state).inc()
 
     def written(self, entries: int) -> None:
         """Count a transaction of the journal."""

@@ -1,21 +1,25 @@
-"""Asking the limiter: the first target that has room for the call, or how long to wait for one."""
+"""Asking breakers and limiter: the first target that may be called, or how long to wait for one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS, lane_of, slot_ttl_s
+from shared.clock import now_ms
+from shared.jobs.lanes import lane_of, slot_ttl_s
 from shared.jobs.transitions import Reason
-from shared.limiter.buckets import Cost
-from shared.limiter.estimate import estimate
 from shared.limiter.limiter import Denied, Reservation
-from shared.routing.model import Target, targets
+from shared.routing.breaker import Pass, Shut
+from shared.routing.breaker_states import Verdict
+from shared.routing.model import Target
 from workers.attempt.hold import Hold
-from workers.attempt.prepare import Work
+from workers.attempt.road import Road
 from workers.resources import WorkerResources
 
 PATIENCE_S = 0.25
 """How long a job in hand waits for a slot, before it goes back to the queue."""
+BREAKER = "breaker"
+OF_THE_KEY = frozenset({"pause", "requests", "tokens", "input_tokens", "output_tokens"})
+"""What a key is short of for longer than a moment."""
 
 
 class MustWait(Exception):
@@ -30,15 +34,19 @@ class MustWait(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A call that the limiter has let through; `number` counts the calls of this claim."""
+    """A call that breaker and limiter have let through; `number` counts the calls of this claim."""
 
     number: int
     target: Target
     reservation: Reservation
     waited_ms: int
+    passed: Pass
 
 
-async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission:
+Denials = list[tuple[Denied, Target]]
+
+
+async def admit(hold: Hold, road: Road, resources: WorkerResources) -> Admission:
     """Reserve what the call needs, of one target; wait a moment where a slot is about to be free.
 
     Raises:
@@ -46,56 +54,99 @@ async def admit(hold: Hold, work: Work, resources: WorkerResources) -> Admission
         NotConfigured: a deployment cannot be called as the operator wrote it.
     """
     began = monotonic()
-    job, slots = hold.job, resources.slots
-    cost = estimate(
-        work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=work.operation
-    )
-    ways = targets(resources.catalog.resolve(job.model))
+    job, slots, ways = hold.job, resources.slots, road.open
     number, arrival, polled = hold.next_number(), slots.arrive(), False
     # Nobody overtakes those who wait already, but what is urgent.
-    lane = ways[0].lane_key if job.priority and slots.crowded(ways[0].lane_key) else None
+    crowded = job.priority and all(slots.crowded(each.lane_key) for each in ways)
+    lane = ways[0].lane_key if crowded else None
     while True:
         if lane is not None:
             left_s = PATIENCE_S - (monotonic() - began)
             turn = slots.turn(lane, job.tenant_id, job.priority, arrival, patience_s=left_s)
             polled = await turn
-        answer = await _ask(hold, number, ways, cost, resources)
-        if isinstance(answer, tuple):
+        answer = await _ask(hold, number, road, resources)
+        if isinstance(answer, Admission):
             if lane is not None and polled:
                 # Where one place was found there may be more.
                 slots.freed(lane, polled=True)
-            target, reservation = answer
             waited_ms = round((monotonic() - began) * 1000)
-            return Admission(number, target, reservation, waited_ms)
+            return Admission(number, answer.target, answer.reservation, waited_ms, answer.passed)
         waits = _soonest(answer)
         if waits.reason is not Reason.CONCURRENCY or monotonic() - began >= PATIENCE_S:
-            for denied, target in answer:
-                resources.metrics.denied(target.deployment, denied.bucket)
+            _note(answer, road, resources)
             raise waits
         lane = waits.lane
 
 
+async def admit_now(hold: Hold, road: Road, resources: WorkerResources) -> Admission | None:
+    """Reserve what one more call needs, without waiting; None where there is no room."""
+    if not road.open:
+        return None
+    answer = await _ask(hold, hold.next_number(), road, resources)
+    return answer if isinstance(answer, Admission) else None
+
+
 async def _ask(
-    hold: Hold, number: int, ways: Sequence[Target], cost: Cost, resources: WorkerResources
-) -> tuple[Target, Reservation] | list[tuple[Denied, Target]]:
-    job = hold.job
-    kept = resources.settings.interactive_reserve if job.priority else 0.0
-    denials: list[tuple[Denied, Target]] = []
-    for target in ways:
+    hold: Hold, number: int, road: Road, resources: WorkerResources
+) -> Admission | Denials:
+    denials: Denials = []
+    for target in road.open:
+        if denials and not _goes_on(denials[-1], target, road):
+            break
         hold.lane = target.lane_key
         # A deployment that cannot be called as it is written says so before anything is reserved.
         resources.providers.get(target)
-        answer = await resources.limiter.acquire(
-            lane_of(target),
-            f"{job.id}:{job.claim_number}:{number}",
-            cost,
-            lease_ttl_s=slot_ttl_s(resources.settings),
-            kept=kept,
-        )
-        if isinstance(answer, Reservation):
-            return target, answer
+        answer = await _enter(hold, number, target, road, resources)
+        if isinstance(answer, Admission):
+            return answer
         denials.append((answer, target))
     return denials
+
+
+def _goes_on(last: tuple[Denied, Target], target: Target, road: Road) -> bool:
+    denied, before = last
+    if denied.bucket == "redis":
+        return False
+    if target.deployment.name == before.deployment.name:
+        return denied.bucket != BREAKER
+    if denied.bucket == BREAKER:
+        return road.elsewhere_when_open
+    return road.elsewhere_when_limited
+
+
+async def _enter(
+    hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
+) -> Admission | Denied:
+    job, name = hold.job, target.deployment.name
+    operation = f"{job.id}:{job.claim_number}:{number}"
+    passed = await resources.breakers.enter(name, road.route.breaker, operation)
+    if isinstance(passed, Shut):
+        delay_ms = max(1, round(passed.delay_s * 1000))
+        return Denied(now_ms() + delay_ms, BREAKER, delay_ms)
+    admitted = False
+    try:
+        answer = await resources.limiter.acquire(
+            lane_of(target),
+            operation,
+            road.cost,
+            lease_ttl_s=slot_ttl_s(resources.settings),
+            kept=resources.settings.interactive_reserve if job.priority else 0.0,
+        )
+        if not isinstance(answer, Reservation):
+            return answer
+        admitted = True
+        return Admission(number, target, answer, 0, passed)
+    finally:
+        if not admitted:
+            # A probe that does not go leaves its turn to another.
+            resources.breakers.left(passed, Verdict.NONE)
+
+
+def _note(denials: Denials, road: Road, resources: WorkerResources) -> None:
+    for denied, target in denials:
+        resources.metrics.denied(target.deployment, denied.bucket)
+        if denied.bucket in OF_THE_KEY and road.elsewhere_when_limited:
+            resources.loads.limited(target, seconds=denied.delay_ms / 1000)
 
 
 def _soonest(denials: Sequence[tuple[Denied, Target]]) -> MustWait:
@@ -104,5 +155,6 @@ def _soonest(denials: Sequence[tuple[Denied, Target]]) -> MustWait:
         "pause": Reason.PROVIDER_PAUSED,
         "concurrency": Reason.CONCURRENCY,
         "redis": Reason.LIMITER_UNAVAILABLE,
+        BREAKER: Reason.PROVIDER_DOWN,
     }.get(denied.bucket, Reason.RATE_LIMITED)
     return MustWait(reason, max(1, denied.delay_ms), target.lane_key)

@@ -1,153 +1,102 @@
-"""One call: limiter, attempt row, provider, settle. In this order, and nothing between.
+"""One question to a model, round whatever fails: the next way at once, as long as the budget allows.
 
-An answer is settled while it is stored: neither needs the other.
+Every step is a call with an attempt row of its own. What cannot go on here goes back to the database,
+with its reason.
 """
 
-import asyncio
-from collections.abc import Awaitable
-from contextlib import aclosing
-from time import monotonic
-
-from shared.failpoints import failpoint
-from shared.inference.dialect import Operation
 from shared.inference.response import InferenceResponse
-from shared.jobs.claims import AttemptEnd, AttemptStart, Standing
-from shared.jobs.transitions import AttemptStatus
-from shared.providers.base import Provider
-from shared.providers.errors import ProviderError, Timeout
-from workers.attempt import settle
+from shared.jobs.draft import OnUnknown
+from shared.jobs.transitions import Reason
+from shared.routing.model import Failure
 from workers.attempt.admit import Admission, admit
-from workers.attempt.asking import Asking, ask
+from workers.attempt.difficulty import Classify, facts_for
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
-from workers.attempt.stream import Heard, read_stream
+from workers.attempt.race import Race
+from workers.attempt.retry import CallFailed, GiveUp
+from workers.attempt.road import Road, road_of
+from workers.attempt.send import send
+from workers.attempt.settle import Trial
+from workers.attempt.stage import Stage
 from workers.resources import WorkerResources
 
-DEADLINE = "The job's deadline came during the call."
 
-
-class ClaimLost(Exception):
-    """Before the send the lease was lost or the job cancelled: nothing was sent."""
-
-    def __init__(self, standing: Standing) -> None:
-        super().__init__(standing)
-        self.standing = standing
-
-
-async def call(hold: Hold, work: Work, resources: WorkerResources) -> InferenceResponse:
-    """Make one call and append its end to `hold.calls`, however it ends.
+async def call(
+    hold: Hold, work: Work, resources: WorkerResources, *, model: str | None = None
+) -> InferenceResponse:
+    """Return a model's answer; `model` None: the job's own. How each call ended is in `hold.calls`.
 
     Raises:
-        MustWait: the limiter has no room.
+        MustWait: nothing has room, or all is left alone.
+        NothingFits: no deployment meets the request's needs.
         ClaimLost: the job is no longer ours to send.
-        CallFailed: the provider failed; the lane's limiter knows already.
+        CallFailed: nothing was left to go on with; limiter and breakers know already.
     """
     hold.answered = False
     await hold.settled()
-    admission = await admit(hold, work, resources)
-    hold.reservations[admission.number] = admission.reservation
-    failpoint("after_acquire")
-    await _note_start(hold, admission, resources)
-    failpoint("after_attempt_row")
+    route = await resources.route(model or hold.job.model)
+    classify = None if model is not None else _asking(hold, resources)
+    facts, cost = await facts_for(hold.job, work, route, resources, classify)
+    road = road_of(hold.job, route, facts, cost, resources)
     try:
-        return await _send(hold, work, admission, resources)
+        return await _Tries(hold, work, road, resources).run()
     finally:
-        resources.metrics.called(admission.target.deployment, hold.ended(admission.number))
-        if hold.deltas is not None:
-            # Before the journal writes how it ended: who follows a job leaves at its end.
-            await hold.deltas.written()
+        hold.failures = max(hold.failures, road.budget.spent - hold.job.failures)
 
 
-async def _note_start(hold: Hold, admission: Admission, resources: WorkerResources) -> None:
-    start = AttemptStart(
-        job=hold.job,
-        call=admission.number,
-        deployment=admission.target.deployment.name,
-        lane=admission.target.lane_key,
-        limiter_wait_ms=admission.waited_ms,
-    )
-    try:
-        standing = await resources.journal.start(start)
-    except BaseException:
-        # The row may have been written all the same: say that nothing was sent.
-        hold.calls.append(AttemptEnd(admission.number, AttemptStatus.INTERRUPTED))
-        await _give_back(hold, admission, resources)
-        raise
-    if standing is not Standing.HELD:
-        await _give_back(hold, admission, resources)
-        raise ClaimLost(standing)
+class _Tries:
+    def __init__(self, hold: Hold, work: Work, road: Road, resources: WorkerResources) -> None:
+        self._hold = hold
+        self._work = work
+        self._road = road
+        self._resources = resources
+        self._stage = Stage(hold, resources, holds_back=len(road.ways) > 1)
+
+    async def run(self) -> InferenceResponse:
+        while True:
+            admission = await admit(self._hold, self._road, self._resources)
+            try:
+                return await self._ask(admission)
+            except CallFailed as failure:
+                if not self._leads_on(failure):
+                    raise self._road.verdict() from failure
+                lost = admission.target.deployment
+                self._resources.metrics.fell_back(lost, failure.kind or "")
+
+    async def _ask(self, admission: Admission) -> InferenceResponse:
+        if not self._is_watched:
+            return await self._send(self._trial(admission))
+        race = Race(self._road, self._stage, self._trial, self._send, self._resources)
+        return await race.run(self._hold, admission)
+
+    async def _send(self, trial: Trial) -> InferenceResponse:
+        try:
+            return await send(trial, self._work, self._stage)
+        except CallFailed as failure:
+            self._road.note(failure, trial.admission.target)
+            raise
+
+    def _trial(self, admission: Admission) -> Trial:
+        return Trial(self._hold, admission, self._road.budget, self._resources)
+
+    @property
+    def _is_watched(self) -> bool:
+        route, job = self._road.route, self._hold.job
+        wanted = route.first_token_s is not None and Failure.SLOW_FIRST_TOKEN in route.fallback_on
+        # A second call may be billed as well as the first: not every job wants that.
+        return wanted and self._work.streams and job.on_unknown != OnUnknown.FAIL
+
+    def _leads_on(self, failure: CallFailed) -> bool:
+        decision = failure.decision
+        if isinstance(decision, GiveUp) and decision.reason is Reason.UNKNOWN_OUTCOME:
+            return False
+        # What was told to a client cannot be taken back: nothing takes its place.
+        unsaid = self._stage.speaker is None
+        return unsaid and self._hold.time_left_s > 0 and self._road.leads_on(failure)
 
 
-async def _give_back(hold: Hold, admission: Admission, resources: WorkerResources) -> None:
-    hold.reservations.pop(admission.number, None)
-    await resources.limiter.release(admission.reservation)
+def _asking(hold: Hold, resources: WorkerResources) -> Classify:
+    async def ask(model: str, work: Work) -> InferenceResponse:
+        return await call(hold, work, resources, model=model)
 
-
-async def _send(
-    hold: Hold, work: Work, admission: Admission, resources: WorkerResources
-) -> InferenceResponse:
-    began = monotonic()
-    target = admission.target
-    heard: Heard | None = None
-    try:
-        provider = resources.providers.get(target)
-        asking = ask(work, hold.job, target, provider)
-        if work.streams:
-            heard = Heard(provider.name, work.dialect, asking.stream())
-        answer = _perform(hold, asking, provider, heard, resources)
-        response = await _held(hold, admission, answer)
-    except ProviderError as error:
-        cut = _cut(heard, work)
-        raise await settle.failed(hold, error, admission, began, resources, cut=cut) from error
-    except TimeoutError as late:
-        expired, cut = Timeout(DEADLINE, provider=target.deployment.provider), _cut(heard, work)
-        raise await settle.failed(hold, expired, admission, began, resources, cut=cut) from late
-    except BaseException:
-        await settle.interrupted(hold, admission, began, resources, cut=_cut(heard, work))
-        raise
-    hold.answered = True
-    failpoint("after_response")
-    settle.answered(hold, response, admission, began, resources)
-    return response
-
-
-async def _held(
-    hold: Hold, admission: Admission, answer: Awaitable[InferenceResponse]
-) -> InferenceResponse:
-    try:
-        async with asyncio.timeout(hold.time_left_s):
-            return await answer
-    finally:
-        # From here on it is settled: renewing it would lease its slot once more.
-        hold.reservations.pop(admission.number, None)
-
-
-def _cut(heard: Heard | None, work: Work) -> settle.Cut:
-    if heard is None:
-        return settle.NOTHING
-    return settle.Cut(heard.billed(work.body), heard.first_token_ms)
-
-
-async def _perform(
-    hold: Hold,
-    asking: Asking,
-    provider: Provider,
-    heard: Heard | None,
-    resources: WorkerResources,
-) -> InferenceResponse:
-    if asking.work.operation is Operation.COUNT:
-        return asking.count(await provider.count(asking.request))
-    if asking.work.operation is Operation.EMBED:
-        return asking.answer(await provider.embed(asking.request))
-    if heard is None:
-        return asking.answer(await provider.generate(asking.request))
-    if hold.deltas is None:
-        hold.deltas = resources.deltas.of(hold.job.id, hold.job.version)
-    whole = False
-    try:
-        async with aclosing(provider.stream(asking.request)) as chunks:
-            response = await read_stream(chunks, heard, hold.deltas)
-        whole = True
-    finally:
-        hold.deltas.flush(last=whole)
-    return response
+    return ask

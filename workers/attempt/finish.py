@@ -52,13 +52,13 @@ def after_failure(hold: Hold, error: ProviderError, decision: Decision) -> Claim
     if isinstance(decision, GiveUp):
         state = JobState.EXPIRED if decision.reason is Reason.DEADLINE else JobState.FAILED
         result = _provider_answer(error)
-        return _end(hold, state, decision.reason, error=shown, failed=True, result=result)
+        failures = max(1, hold.failures)
+        return _end(hold, state, decision.reason, error=shown, failures=failures, result=result)
     return _end(
         hold,
         JobState.QUEUED,
         decision.reason,
         delay_ms=round(decision.delay_s * 1000),
-        failed=isinstance(decision, Retry),
         waited=not isinstance(decision, Retry),
         lane=hold.lane,
         error=shown,
@@ -91,7 +91,7 @@ def crashed(hold: Hold) -> ClaimEnd:
 
 def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any) -> ClaimEnd:
     attempts: list[AttemptEnd] = hold.calls
-    told = {"lane": hold.lane, **rest}
+    told = {"lane": hold.lane, "failures": hold.failures, **rest}
     return ClaimEnd(job=hold.job, state=state, reason=reason, attempts=tuple(attempts), **told)
 
 

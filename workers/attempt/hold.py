@@ -27,6 +27,8 @@ class Hold:
     went or wanted to go; `reservations` are what the limiter holds for those under way, by their
     numbers; `answered` says that an answer is there and being kept, `over` that its end is written;
     `settling` tell the limiter of answers; `deltas` take what a stream says, over all calls of the claim.
+    `failures` is how many calls failed in this claim, of calls at once the most of one; `told` that
+    something of an answer was said to a client already; `error` what the last of them said.
     """
 
     job: ClaimedJob
@@ -40,6 +42,8 @@ class Hold:
     settling: list[asyncio.Future[Any]] = field(default_factory=list)
     calls: list[AttemptEnd] = field(default_factory=list)
     numbered: int = 0
+    failures: int = 0
+    told: bool = False
 
     def next_number(self) -> int:
         """Return the number of the next call of this claim: several may be under way at once."""

@@ -14,10 +14,11 @@ from shared.inference.response import InferenceResponse
 from shared.jobs import part_store
 from shared.jobs.claims import AttemptEnd, PartEnd, Standing
 from workers.attempt import check
-from workers.attempt.call import ClaimLost, call
+from workers.attempt.call import call
 from workers.attempt.check import Checked
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
+from workers.attempt.send import ClaimLost
 from workers.resources import WorkerResources
 
 OK = 200

@@ -15,6 +15,7 @@ from shared.providers.errors import (
     RateLimited,
     ResultTooLarge,
 )
+from shared.routing.model import Failure, failure_of
 
 QUOTA_PAUSE_S = 300.0
 AUTH_PAUSE_S = 30.0
@@ -62,22 +63,55 @@ class GiveUp:
 Decision = Retry | Wait | GiveUp
 
 
+class CallFailed(Exception):
+    """The provider failed, and `decision` says what becomes of the job."""
+
+    def __init__(self, error: ProviderError, decision: Decision) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.decision = decision
+
+    @property
+    def kind(self) -> Failure | None:
+        """What a route may go round; None: nobody else does better."""
+        return failure_of(self.error.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How many failed calls a job may have, over retries and fallbacks together, and has had."""
+
+    most: int
+    spent: int = 0
+
+    def after(self, failures: int) -> "Budget":
+        """Return it after more failures."""
+        return Budget(self.most, self.spent + failures)
+
+    @property
+    def over(self) -> bool:
+        """Tell whether nothing is left of it."""
+        return self.spent >= self.most
+
+
 def decide(
     error: ProviderError,
     job: ClaimedJob,
     backoff: Backoff,
     *,
     time_left_s: float,
+    budget: Budget | None = None,
     chance: float | None = None,
 ) -> Decision:
     """Decide from the failure and the job's budget; `chance` fixes the jitter for tests."""
+    budget = budget or Budget(job.max_attempts, job.failures)
     chance = random.random() if chance is None else chance  # noqa: S311  jitter, not a secret
     if isinstance(error, ResultTooLarge):
         return GiveUp(Reason.RESULT_TOO_LARGE)
     if not error.transient:
         return GiveUp(Reason.REJECTED, AUTH_PAUSE_S if isinstance(error, AuthFailed) else None)
     decision = (
-        _retry(error, job, backoff, chance)
+        _retry(error, job, backoff, budget, chance)
         if error.consumes_attempt
         else _wait(error, job, backoff, chance)
     )
@@ -86,15 +120,15 @@ def decide(
     return decision
 
 
-def _retry(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float) -> Decision:
+def _retry(
+    error: ProviderError, job: ClaimedJob, backoff: Backoff, budget: Budget, chance: float
+) -> Decision:
     if error.possibly_billed and job.on_unknown == OnUnknown.FAIL:
         return GiveUp(Reason.UNKNOWN_OUTCOME)
-    tries = (
-        min(job.max_attempts, MALFORMED_TRIES) if isinstance(error, Malformed) else job.max_attempts
-    )
-    if job.failures + 1 >= tries:
+    tries = min(budget.most, MALFORMED_TRIES) if isinstance(error, Malformed) else budget.most
+    if budget.spent + 1 >= tries:
         return GiveUp(Reason.ATTEMPTS_EXHAUSTED)
-    return Retry(max(error.retry_after_s or 0.0, backoff.delay_s(job.failures, chance)))
+    return Retry(max(error.retry_after_s or 0.0, backoff.delay_s(budget.spent, chance)))
 
 
 def _wait(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float) -> Decision:
@@ -107,7 +141,9 @@ def _wait(error: ProviderError, job: ClaimedJob, backoff: Backoff, chance: float
         pause = error.retry_after_s or own
         return Wait(pause, Reason.RATE_LIMITED, pause)
     if isinstance(error, Overloaded):
-        # How often this one was unlucky says nothing of the others: they ask again soon, by a probe.
-        pause = error.retry_after_s or min(own, backoff.base_s)
-        return Wait(error.retry_after_s or own, Reason.PROVIDER_PAUSED, pause)
+        # That this one was unlucky says nothing of the others: whether to leave the provider alone
+        # is for its breaker to say, unless it asks for that itself.
+        if error.retry_after_s is None:
+            return Wait(own, Reason.OVERLOADED)
+        return Wait(error.retry_after_s, Reason.PROVIDER_PAUSED, error.retry_after_s)
     return Wait(error.retry_after_s or own, Reason.BACKOFF)

@@ -6,17 +6,18 @@ import structlog
 
 from shared.database import UNAVAILABLE
 from shared.documents.extraction import ExtractorUnavailable
-from shared.errors import NotFound
+from shared.errors import PenstockError
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimEnd, Standing
 from shared.jobs.transitions import Reason
 from shared.providers.registry import NotConfigured
-from workers.attempt import finish, reading
+from workers.attempt import default_answer, finish, reading
 from workers.attempt.admit import MustWait
-from workers.attempt.call import ClaimLost, call
+from workers.attempt.call import call
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.prepare import Unworkable, Work, prepare
-from workers.attempt.settle import CallFailed
+from workers.attempt.retry import CallFailed
+from workers.attempt.send import ClaimLost
 from workers.resources import WorkerResources
 
 log = structlog.get_logger()
@@ -26,6 +27,7 @@ PART_DELAY_MS = 1000
 
 async def run_attempt(hold: Hold, resources: WorkerResources) -> ClaimEnd | None:
     """Work on a claimed job until it ends, waits, or is stopped; None when it is no longer ours."""
+    work: Work | None = None
     try:
         work = await prepare(hold.job, resources)
         answer = await _ask(hold, work, resources)
@@ -35,7 +37,8 @@ async def run_attempt(hold: Hold, resources: WorkerResources) -> ClaimEnd | None
             raise
         return finish.stopped(hold)
     except Exception as error:  # noqa: BLE001  whatever it is, the job must not stay in limbo
-        return _ended_by(error, hold)
+        end = _ended_by(error, hold)
+        return await default_answer.instead_of(end, hold, work, resources)
 
 
 def _ended_by(error: Exception, hold: Hold) -> ClaimEnd | None:
@@ -52,8 +55,8 @@ def _ended_by(error: Exception, hold: Hold) -> ClaimEnd | None:
 def _ended_by_us(error: Exception, hold: Hold) -> ClaimEnd:
     if isinstance(error, Unworkable):
         return finish.unworkable(hold, error)
-    if isinstance(error, NotFound):
-        # The operator took the model away since the submit.
+    if isinstance(error, PenstockError):
+        # The operator has changed since the submit what serves the model.
         gone = Unworkable(Reason.REJECTED, error.code, error.detail)
         return finish.unworkable(hold, gone)
     if isinstance(error, NotConfigured):

@@ -1,4 +1,4 @@
-"""The end of a call: what the limiter learns of it, and what its attempt row will say."""
+"""The end of a call: what limiter, breaker and loads learn of it, and what its attempt row will say."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,130 +12,181 @@ from shared.jobs.claims import AttemptEnd
 from shared.jobs.lanes import lane_of
 from shared.jobs.transitions import AttemptStatus
 from shared.limiter.buckets import Cost, Outcome
-from shared.providers.errors import AuthFailed, Overloaded, ProviderError, RateLimited, Timeout
+from shared.providers.errors import (
+    AuthFailed,
+    Malformed,
+    Overloaded,
+    ProviderError,
+    RateLimited,
+    Timeout,
+    Unavailable,
+)
+from shared.routing.breaker_states import Verdict
 from workers.attempt.admit import Admission
+from workers.attempt.asking import Asking
 from workers.attempt.hold import Hold
-from workers.attempt.retry import Decision, decide
+from workers.attempt.retry import Budget, CallFailed, decide
+from workers.attempt.stream import Heard
 from workers.resources import WorkerResources
 
 log = structlog.get_logger()
 
 KEY_REFUSED = "The provider refused the key that its operator has configured."
-
-
-class CallFailed(Exception):
-    """The provider failed, and `decision` says what becomes of the job."""
-
-    def __init__(self, error: ProviderError, decision: Decision) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.decision = decision
+UNWELL = (Unavailable, Timeout, Overloaded, Malformed)
+"""What says that a deployment is not well; the rest is said of a key, or of the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """What came of a stream that did not end well: it is billed, as reported or as estimated.
+class Closing:
+    """Why we closed a call ourselves, and what that says of its deployment."""
 
-    The limiter gets nothing back for it: how much the provider counts is not known. Without a
-    usage nothing came, or it was no stream.
-    """
-
-    usage: Usage | None = None
-    first_token_ms: int | None = None
+    code: str
+    message: str
+    verdict: Verdict = Verdict.NONE
 
 
-NOTHING = Cut()
+INTERRUPTED = Closing("interrupted", "Penstock closed the call before it was answered.")
 
 
-def answered(
-    hold: Hold,
-    response: InferenceResponse,
-    admission: Admission,
-    began: float,
-    resources: WorkerResources,
-) -> None:
+@dataclass(slots=True)
+class Trial:
+    """One call from its admission to its end."""
+
+    hold: Hold
+    admission: Admission
+    budget: Budget
+    resources: WorkerResources
+    asking: Asking | None = None
+    heard: Heard | None = None
+    closing: Closing = INTERRUPTED
+    began: float = 0.0
+
+    @property
+    def number(self) -> int:
+        """Which call of its claim it is."""
+        return self.admission.number
+
+    @property
+    def first_token_ms(self) -> int | None:
+        """How long a stream took to its first token, None if it did not speak."""
+        return None if self.heard is None else self.heard.first_token_ms
+
+    @property
+    def cut(self) -> Usage | None:
+        """What a stream that did not end well is billed as; None: nothing came, or it was none.
+
+        The limiter gets nothing back for it: how much the provider counts is not known.
+        """
+        if self.heard is None or self.asking is None:
+            return None
+        return self.heard.billed(self.asking.work.body)
+
+    def cost_of(self, usage: Usage | None) -> int | None:
+        """Return what a usage costs here, in nano-dollars."""
+        return None if usage is None else self.resources.cost_of(self.admission.target, usage)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What of the request the provider was not told."""
+        return () if self.asking is None else self.asking.dropped
+
+    @property
+    def elapsed_ms(self) -> int:
+        """How long it has taken."""
+        return round((monotonic() - self.began) * 1000)
+
+    def judge(self, verdict: Verdict, *, first_token_ms: int | None = None) -> None:
+        """Tell breaker and loads what the call says of its deployment."""
+        self.resources.breakers.left(self.admission.passed, verdict)
+        self.resources.loads.ended(
+            self.admission.target,
+            well=None if verdict is Verdict.NONE else verdict is Verdict.GOOD,
+            first_token_ms=first_token_ms,
+            total_ms=self.elapsed_ms,
+        )
+
+
+def answered(trial: Trial, response: InferenceResponse) -> None:
     """Note an answer; the limiter learns of it while the journal stores it."""
-    usage, target = response.usage, admission.target
+    usage, hold, reservation = response.usage, trial.hold, trial.admission.reservation
     hold.calls.append(
         AttemptEnd(
-            call=admission.number,
+            call=trial.number,
             status=AttemptStatus.OK,
             http_status=response.status_code,
             usage=usage,
-            cost_nanousd=None if usage is None else resources.cost_of(target, usage),
+            cost_nanousd=trial.cost_of(usage),
             first_token_ms=response.first_token_ms,
-            total_ms=_elapsed_ms(began),
+            total_ms=trial.elapsed_ms,
+            dropped=trial.dropped,
         )
     )
-    limiter = resources.limiter
-    actual = _actual(response.usage)
-    hold.settling.append(limiter.settle_soon(admission.reservation, actual, outcome=Outcome.OK))
+    trial.judge(Verdict.GOOD, first_token_ms=response.first_token_ms)
+    limiter = trial.resources.limiter
+    hold.settling.append(limiter.settle_soon(reservation, _actual(usage), outcome=Outcome.OK))
     if response.feedback is not None:
         # What the provider says of its limits lowers ours.
-        lowered = limiter.observe(lane_of(target), response.feedback)
+        lowered = limiter.observe(lane_of(trial.admission.target), response.feedback)
         hold.settling.append(asyncio.create_task(lowered, name="observe"))
 
 
-async def failed(
-    hold: Hold,
-    error: ProviderError,
-    admission: Admission,
-    began: float,
-    resources: WorkerResources,
-    *,
-    cut: Cut = NOTHING,
-) -> CallFailed:
-    """Note a failure and decide what follows; return it to be raised."""
-    target = admission.target
+async def failed(trial: Trial, error: ProviderError, *, ours: bool = False) -> CallFailed:
+    """Note a failure and decide what follows; return it to be raised.
+
+    `ours`: it was the job's own deadline, which says nothing of the provider.
+    """
+    hold, resources, cut = trial.hold, trial.resources, trial.cut
     error = _discreet(error)
     unknown = error.possibly_billed and error.usage is None
-    usage = error.usage or cut.usage
+    usage = error.usage or cut
     hold.calls.append(
         AttemptEnd(
-            call=admission.number,
+            call=trial.number,
             status=AttemptStatus.UNKNOWN if unknown else AttemptStatus.ERROR,
             http_status=error.status,
             error_code=error.code,
             error_message=error.message.replace("\x00", "\ufffd"),
             usage=usage,
-            cost_nanousd=None if usage is None else resources.cost_of(target, usage),
-            first_token_ms=cut.first_token_ms,
-            total_ms=_elapsed_ms(began),
-            possibly_billed=error.possibly_billed or cut.usage is not None,
+            cost_nanousd=trial.cost_of(usage),
+            first_token_ms=trial.first_token_ms,
+            total_ms=trial.elapsed_ms,
+            possibly_billed=error.possibly_billed or cut is not None,
+            dropped=trial.dropped,
         )
     )
-    decision = decide(error, hold.job, resources.backoff, time_left_s=hold.time_left_s)
+    trial.judge(Verdict.BAD if isinstance(error, UNWELL) and not ours else Verdict.NONE)
+    decision = decide(
+        error, hold.job, resources.backoff, time_left_s=hold.time_left_s, budget=trial.budget
+    )
     if decision.pause_s is not None:
         # Before the slot is free again: or a second probe would slip through between the two.
+        target = trial.admission.target
         await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
-    await _settle_failure(error, admission, resources, cut)
+        resources.loads.limited(target, seconds=decision.pause_s)
+    await _settle_failure(error, trial, cut)
     return CallFailed(error, decision)
 
 
-async def interrupted(
-    hold: Hold,
-    admission: Admission,
-    began: float,
-    resources: WorkerResources,
-    *,
-    cut: Cut = NOTHING,
-) -> None:
+async def interrupted(trial: Trial) -> None:
     """Note a call that we closed: what the provider did until then is not known."""
-    usage = cut.usage
-    hold.calls.append(
+    usage = trial.cut
+    trial.hold.calls.append(
         AttemptEnd(
-            call=admission.number,
+            call=trial.number,
             status=AttemptStatus.INTERRUPTED,
-            error_code="interrupted",
-            error_message="Penstock closed the call before it was answered.",
+            error_code=trial.closing.code,
+            error_message=trial.closing.message,
             usage=usage,
-            cost_nanousd=None if usage is None else resources.cost_of(admission.target, usage),
-            first_token_ms=cut.first_token_ms,
-            total_ms=_elapsed_ms(began),
+            cost_nanousd=trial.cost_of(usage),
+            first_token_ms=trial.first_token_ms,
+            total_ms=trial.elapsed_ms,
             possibly_billed=True,
+            dropped=trial.dropped,
         )
     )
-    await resources.limiter.settle(admission.reservation, None, outcome=Outcome.FAILED)
+    trial.judge(trial.closing.verdict)
+    limiter = trial.resources.limiter
+    await limiter.settle(trial.admission.reservation, None, outcome=Outcome.FAILED)
 
 
 def _discreet(error: ProviderError) -> ProviderError:
@@ -152,25 +203,24 @@ def _discreet(error: ProviderError) -> ProviderError:
     )
 
 
-async def _settle_failure(
-    error: ProviderError, admission: Admission, resources: WorkerResources, cut: Cut
-) -> None:
+async def _settle_failure(error: ProviderError, trial: Trial, cut: Usage | None) -> None:
+    limiter, reservation = trial.resources.limiter, trial.admission.reservation
     if not error.sent:
-        await resources.limiter.release(admission.reservation)
+        await limiter.release(reservation)
         return
     actual = _actual(error.usage)
-    refused = error.status is not None and not error.possibly_billed and cut.usage is None
+    refused = error.status is not None and not error.possibly_billed and cut is None
     if actual is None and refused:
         # A plain refusal: the request counted, no tokens did.
         actual = Cost(1, 0, 0)
-    loaded = isinstance(error, RateLimited | Overloaded | Timeout)
-    outcome = Outcome.OVERLOADED if loaded else Outcome.FAILED
-    await resources.limiter.settle(admission.reservation, actual, outcome=outcome)
+    await limiter.settle(reservation, actual, outcome=_outcome(error))
+
+
+def _outcome(error: ProviderError) -> Outcome:
+    if isinstance(error, RateLimited):
+        return Outcome.OVERLOADED
+    return Outcome.STRAINED if isinstance(error, Overloaded | Timeout) else Outcome.FAILED
 
 
 def _actual(usage: Usage | None) -> Cost | None:
     return None if usage is None else Cost(1, usage.input_tokens, usage.output_tokens)
-
-
-def _elapsed_ms(began: float) -> int:
-    return round((monotonic() - began) * 1000)

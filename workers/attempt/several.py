@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from workers.attempt.admit import MustWait
-from workers.attempt.retry import GiveUp
-from workers.attempt.settle import CallFailed
+from workers.attempt.retry import CallFailed, GiveUp
 
 Answer = TypeVar("Answer")
 Ask = Callable[[], Awaitable[Answer]]

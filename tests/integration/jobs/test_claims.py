@@ -211,7 +211,7 @@ async def test_many_ends_of_many_kinds_go_in_one_transaction(
             kinds[n % 3][0],
             kinds[n % 3][1],
             delay_ms=1 if n % 3 == 2 else None,
-            failed=n % 3 != 0,
+            failures=int(n % 3 != 0),
             error={"code": "x", "message": "y"} if n % 3 else None,
             result=kinds[n % 3][2],
             attempts=[AttemptEnd(1, AttemptStatus.ERROR, 500, "x", "y")],

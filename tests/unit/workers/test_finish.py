@@ -31,7 +31,7 @@ def test_a_shutdown_gives_the_job_back_and_uses_up_nothing() -> None:
     end = finish.stopped(Hold(JOB, stop=Stop.DRAIN))
 
     assert end is not None
-    assert (end.state, end.reason, end.failed) == (JobState.QUEUED, Reason.INTERRUPTED, False)
+    assert (end.state, end.reason, end.failures) == (JobState.QUEUED, Reason.INTERRUPTED, 0)
 
 
 def test_a_deadline_is_an_expiry_and_no_failure() -> None:

@@ -22,7 +22,7 @@ from shared.providers.errors import (
     Timeout,
     Unavailable,
 )
-from workers.attempt.retry import Backoff, Decision, GiveUp, Retry, Wait, decide
+from workers.attempt.retry import Backoff, Budget, Decision, GiveUp, Retry, Wait, decide
 
 BACKOFF = Backoff(base_s=1, cap_s=60)
 JOB = ClaimedJob(
@@ -61,7 +61,7 @@ def failure(kind: type[ProviderError], **rest: object) -> ProviderError:
     [
         (failure(RateLimited, status=429, retry_after_s=10), Wait(10, Reason.RATE_LIMITED, 10)),
         (failure(RateLimited, status=429), Wait(1, Reason.RATE_LIMITED, 1)),
-        (failure(Overloaded, status=503), Wait(1, Reason.PROVIDER_PAUSED, 1)),
+        (failure(Overloaded, status=503), Wait(1, Reason.OVERLOADED)),
         (failure(QuotaExhausted, status=429), Wait(300, Reason.QUOTA_EXHAUSTED, 300)),
         (failure(Unavailable, sent=False), Wait(1, Reason.BACKOFF)),
         (failure(Unavailable, status=500), Retry(1)),
@@ -91,8 +91,19 @@ def test_one_unlucky_job_does_not_shut_its_lane_for_long() -> None:
     often = after(failure(Overloaded, status=503), waits=4)
     told = after(failure(Overloaded, status=503, retry_after_s=20), waits=4)
 
-    assert often == Wait(16, Reason.PROVIDER_PAUSED, 1)
+    assert often == Wait(16, Reason.OVERLOADED), "only the provider itself shuts the lane"
     assert told == Wait(20, Reason.PROVIDER_PAUSED, 20)
+
+
+def test_one_budget_over_retries_and_fallbacks() -> None:
+    error = failure(Unavailable, status=500)
+
+    def spent(calls: int) -> Decision:
+        budget = Budget(3, calls)
+        return decide(error, JOB, BACKOFF, time_left_s=999, budget=budget, chance=1.0)
+
+    assert Retry(2) == spent(1)
+    assert GiveUp(Reason.ATTEMPTS_EXHAUSTED) == spent(2)
 
 
 def test_a_malformed_answer_is_asked_for_twice_at_most() -> None:

@@ -8,8 +8,7 @@ import pytest
 from shared.jobs.transitions import Reason
 from shared.providers.errors import Unavailable
 from workers.attempt.admit import MustWait
-from workers.attempt.retry import GiveUp, Retry
-from workers.attempt.settle import CallFailed
+from workers.attempt.retry import CallFailed, GiveUp, Retry
 from workers.attempt.several import all_of
 
 

@@ -1,0 +1,70 @@
+"""The answer that a route gives when nothing else can be had, in the client's own dialect."""
+
+from dataclasses import replace
+
+import orjson
+import structlog
+
+from shared.dialects.registry import translator_of
+from shared.dialects.translator import Head
+from shared.errors import NotFound
+from shared.inference.conversation import Text
+from shared.inference.dialect import Operation
+from shared.inference.generation import Choice, Finish, GenerationResponse
+from shared.jobs.claims import ClaimedJob, ClaimEnd, Result
+from shared.jobs.transitions import JobState, Reason
+from workers.attempt.hold import Hold
+from workers.attempt.prepare import Work
+from workers.resources import WorkerResources
+
+OK = 200
+IN_VAIN = frozenset({Reason.ATTEMPTS_EXHAUSTED, Reason.UNKNOWN_OUTCOME, Reason.DEADLINE})
+OF_THE_OPERATOR = frozenset({"auth_failed", "model_not_found"})
+"""Refusals that are no fault of the client's."""
+log = structlog.get_logger()
+
+
+async def instead_of(
+    end: ClaimEnd | None, hold: Hold, work: Work | None, resources: WorkerResources
+) -> ClaimEnd | None:
+    """Return the end itself, or, where the provider failed for good, one with the route's default answer.
+
+    Nothing takes the place of what was told to a client already.
+    """
+    if end is None or work is None or hold.told or not _is_in_vain(end, hold):
+        return end
+    if work.operation is not Operation.GENERATE or work.document is not None:
+        return end
+    try:
+        text = (await resources.route(hold.job.model)).default_answer
+    except NotFound:
+        return end
+    if text is None:
+        return end
+    log.info("attempt.default_answer", reason=end.reason)
+    body = default_body(hold.job, work, text)
+    return replace(
+        end,
+        state=JobState.COMPLETED,
+        reason=Reason.DEFAULT_ANSWER,
+        result=Result(OK, body),
+        delay_ms=None,
+        waited=False,
+    )
+
+
+def default_body(job: ClaimedJob, work: Work, text: str) -> bytes:
+    """Return a whole answer that says this text, in the client's dialect, without a usage."""
+    head = Head(job.id.removeprefix("job_"), job.model, job.created_at // 1000)
+    choice = Choice((Text(text),), Finish.STOP)
+    response = GenerationResponse(head.id, job.model, (choice,), None, head.created_s)
+    return orjson.dumps(translator_of(work.dialect).write_answer(response, head, work.body))
+
+
+def _is_in_vain(end: ClaimEnd, hold: Hold) -> bool:
+    if end.state is JobState.QUEUED:
+        # It would wait until its time is over.
+        waits_s = (end.delay_ms or 0) / 1000
+        return end.reason is not Reason.INTERRUPTED and waits_s >= hold.time_left_s
+    code = (end.error or {}).get("code")
+    return end.reason in IN_VAIN or (end.reason is Reason.REJECTED and code in OF_THE_OPERATOR)

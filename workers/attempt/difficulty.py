@@ -1,0 +1,88 @@
+"""What a request needs of a model, and, where a route asks for it, whether it is hard: a small call tells."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import orjson
+import structlog
+from pydantic import JsonValue
+
+from shared.dialects.registry import translator_of
+from shared.errors import PenstockError
+from shared.inference.conversation import Text
+from shared.inference.dialect import Operation
+from shared.inference.response import InferenceResponse
+from shared.jobs.claims import ClaimedJob
+from shared.jobs.lanes import DEFAULT_OUTPUT_TOKENS
+from shared.limiter.buckets import Cost
+from shared.limiter.estimate import estimate
+from shared.routing.facts import Facts, facts_of
+from shared.routing.model import Route
+from workers.attempt.admit import MustWait
+from workers.attempt.prepare import Work
+from workers.attempt.retry import CallFailed
+from workers.resources import WorkerResources
+
+log = structlog.get_logger()
+
+Classify = Callable[[str, Work], Awaitable[InferenceResponse]]
+"""Asks the model of a name."""
+
+MOST_CHARS = 6000
+QUESTION = (
+    "You sort requests to language models. Is the request below simple (a fact, a short rewrite, a"
+    " greeting, a plain extraction) or hard (reasoning in steps, code, mathematics, long or delicate"
+    " writing)? Do not answer the request. Answer with one word: simple or hard.\n\nRequest:\n"
+)
+
+
+async def facts_for(
+    job: ClaimedJob,
+    work: Work,
+    route: Route,
+    resources: WorkerResources,
+    classify: Classify | None = None,
+) -> tuple[Facts, Cost]:
+    """Return what decides where a call may go, and what it is taken to cost."""
+    cost = estimate(
+        work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=work.operation
+    )
+    standing = await resources.shared.standings.of(job.tenant_id)
+    facts = facts_of(
+        work.dialect,
+        work.body,
+        input_tokens=cost.input_tokens,
+        regions=standing.regions,
+        tier=standing.tier,
+        difficulty=route.difficulty,
+    )
+    if classify is None or route.difficulty is None or not route.difficulty.classifier:
+        return facts, cost
+    hard = await _told_hard(route.difficulty.classifier, work, classify)
+    return (facts if hard is None else replace(facts, hard=hard)), cost
+
+
+async def _told_hard(model: str, work: Work, classify: Classify) -> bool | None:
+    """Return what the classifier says; None where it says nothing of use, and the rule decides."""
+    if work.operation is not Operation.GENERATE or work.document is not None:
+        return None
+    try:
+        answer = await classify(model, _question(work))
+        said = orjson.loads(answer.body)["choices"][0]["message"]["content"]
+    except (MustWait, CallFailed, PenstockError, ValueError, LookupError, TypeError) as error:
+        log.warning("difficulty.not_told", classifier=model, error=str(error))
+        return None
+    words = str(said).lower()
+    if ("hard" in words) == ("simple" in words):
+        return None
+    return "hard" in words
+
+
+def _question(work: Work) -> Work:
+    asked = translator_of(work.dialect).read_request(work.body)
+    texts = [
+        part.text for message in asked.messages for part in message.parts if isinstance(part, Text)
+    ]
+    shown = "\n".join(texts)[-MOST_CHARS:]
+    messages: JsonValue = [{"role": "user", "content": QUESTION + shown}]
+    return Work(Operation.GENERATE, {"messages": messages})

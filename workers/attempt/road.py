@@ -1,0 +1,121 @@
+"""The ways that one call may take, those it has tried in vain, and whether another one is left."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shared.jobs.claims import ClaimedJob
+from shared.jobs.lanes import lane_of
+from shared.jobs.transitions import Reason
+from shared.limiter.buckets import Cost
+from shared.limiter.estimate import never_fits
+from shared.routing.facts import Facts
+from shared.routing.model import Deployment, Failure, Route, Target
+from shared.routing.select import order
+from workers.attempt.retry import Budget, CallFailed, GiveUp
+from workers.resources import WorkerResources
+
+OF_THE_KEY = frozenset({Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED, Failure.AUTH_FAILED})
+"""Another key of the same deployment may do."""
+OF_THE_OPERATOR = frozenset({Failure.AUTH_FAILED, Failure.MODEL_NOT_FOUND, Failure.UNSUPPORTED})
+"""What another deployment said of the request itself is of more use to the client."""
+BREAKING = frozenset({Failure.UNAVAILABLE, Failure.OVERLOADED, Failure.TIMEOUT})
+FINAL = frozenset({Reason.ATTEMPTS_EXHAUSTED, Reason.UNKNOWN_OUTCOME, Reason.RESULT_TOO_LARGE})
+
+
+@dataclass(slots=True)
+class Road:
+    """`ways` are all targets that fit, best first; `failures` what was tried in vain."""
+
+    route: Route
+    facts: Facts
+    cost: Cost
+    ways: tuple[Target, ...]
+    budget: Budget
+    failures: list[CallFailed] = field(default_factory=list)
+    _left: set[str] = field(default_factory=set)
+    """Lanes that are of no use any more."""
+
+    @property
+    def open(self) -> Sequence[Target]:
+        """The targets that are left, best first."""
+        return [each for each in self.ways if each.lane_key not in self._left]
+
+    @property
+    def elsewhere_when_limited(self) -> bool:
+        """Tell whether a full or paused key sends the call to other deployments."""
+        return Failure.RATE_LIMITED in self.route.fallback_on
+
+    @property
+    def elsewhere_when_open(self) -> bool:
+        """Tell whether an open breaker does."""
+        return bool(BREAKING & self.route.fallback_on)
+
+    def leave(self, target: Target, kind: Failure | None) -> None:
+        """Rule out what a failure says would fail as well."""
+        for each in self.ways:
+            if self._fails_too(each, target, kind):
+                self._left.add(each.lane_key)
+
+    def note(self, failure: CallFailed, target: Target) -> None:
+        """Note a failed call, and what would fail as well."""
+        self.failures.append(failure)
+        self.leave(target, failure.kind)
+        if failure.error.consumes_attempt and failure.kind is not Failure.AUTH_FAILED:
+            self.spend(1)
+
+    def spend(self, calls: int) -> None:
+        """Take calls from the budget."""
+        self.budget = self.budget.after(calls)
+
+    def leads_on(self, failure: CallFailed) -> bool:
+        """Tell whether there is somewhere to go on to, and something to spend."""
+        return failure.kind is not None and not self.budget.over and bool(self.open)
+
+    def verdict(self) -> CallFailed:
+        """Return the failure that tells best what becomes of the job."""
+        last = self.failures[-1]
+        if isinstance(last.decision, GiveUp) and last.decision.reason in FINAL:
+            return last
+        hopeful = [
+            (each.decision.delay_s, n)
+            for n, each in enumerate(self.failures)
+            if not isinstance(each.decision, GiveUp)
+        ]
+        if hopeful:
+            return self.failures[min(hopeful)[1]]
+        return min(self.failures, key=lambda each: each.kind in OF_THE_OPERATOR)
+
+    def _fails_too(self, each: Target, target: Target, kind: Failure | None) -> bool:
+        same = each.deployment.name == target.deployment.name
+        if kind in OF_THE_KEY:
+            if each.lane_key == target.lane_key:
+                return True
+            return not same and kind not in self.route.fallback_on
+        if same or kind not in self.route.fallback_on:
+            return True
+        return kind is Failure.CONTEXT_TOO_LONG and not _is_longer(
+            each.deployment, target.deployment
+        )
+
+
+def _is_longer(one: Deployment, other: Deployment) -> bool:
+    if one.context_tokens is None:
+        return False
+    return other.context_tokens is None or one.context_tokens > other.context_tokens
+
+
+def road_of(
+    job: ClaimedJob, route: Route, facts: Facts, cost: Cost, resources: WorkerResources
+) -> Road:
+    """Find the ways of a call, best first; those that could never admit it come not at all.
+
+    Raises:
+        NothingFits: no deployment of the route meets its needs.
+    """
+    load = resources.loads.of(route, resources.breakers.open)
+    turn = resources.loads.turn(route)
+    ways = order(route, facts, load, turn, random.random())  # noqa: S311  spreads calls
+    fitting = tuple(each for each in ways if never_fits(lane_of(each), cost) is None)
+    most = min(job.max_attempts, route.max_attempts or job.max_attempts)
+    return Road(route, facts, cost, fitting or ways, Budget(most, job.failures))
