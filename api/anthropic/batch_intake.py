@@ -8,7 +8,7 @@ import orjson
 from starlette.requests import Request
 
 from api.anthropic.batch_cutter import RequestCutter
-from api.anthropic.version import Version, check
+from api.anthropic.version import check, version_of, with_betas
 from api.batches.checking import Turns
 from api.batches.sources import MEDIA_TYPE, Pile
 from api.body import announced_bytes
@@ -33,35 +33,42 @@ _GROWTH = 128
 class Intake:
     """The requests of one new batch, checked one by one; `models` are the first that they name."""
 
-    def __init__(self, checker: LineChecker, version: Version, resources: Resources) -> None:
+    def __init__(self, request: Request, checker: LineChecker, resources: Resources) -> None:
+        """Begin; whatever the request's headers say holds for all of its requests.
+
+        Raises:
+            BadRequest: they say what is not known.
+        """
         settings = resources.settings
         self.models: set[str] = set()
         self._resources = resources
         self._checker = checker
-        self._version = version
+        self._request = request
+        self._version = version_of(request)
+        self._asked_too = with_betas(request, {})
         self._most = min(MOST_REQUESTS, settings.max_batch_lines)
         self._cutter = RequestCutter(settings.max_body_bytes + _ENVELOPE_BYTES)
         self._bytes = 0
         self._tokens = 0
 
-    async def receive(self, request: Request) -> Pile:
+    async def receive(self) -> Pile:
         """Store the lines of a body; on failure nothing is kept.
 
         Raises:
             BadRequest, TooLarge: it names the request that cannot be done.
         """
-        self._refuse_large(announced_bytes(request))
+        self._refuse_large(announced_bytes(self._request))
         key = new_key(FOLDER)
         size, sha256 = await self._resources.blobs.put_stream(
-            key, self._lines(request), MOST_BYTES + _GROWTH * MOST_REQUESTS
+            key, self._lines(), MOST_BYTES + _GROWTH * MOST_REQUESTS
         )
         lines = self._cutter.count
         received = ReceivedFile(key, "message_batch.jsonl", MEDIA_TYPE, size, sha256, lines)
         return Pile(InputKind.JSONL, lines, size, self._tokens, received=received)
 
-    async def _lines(self, request: Request) -> AsyncIterator[bytes]:
+    async def _lines(self) -> AsyncIterator[bytes]:
         turns, lines = Turns(), bytearray()
-        async for piece in request.stream():
+        async for piece in self._request.stream():
             self._bytes += len(piece)
             self._refuse_large(self._bytes)
             for raw in self._cutter.feed(piece):
@@ -83,7 +90,7 @@ class Intake:
         custom_id, params = _read(raw, at)
         check(self._version, params, at=f"{at}.params.")
         envelope = {"custom_id": custom_id, "method": "POST", "url": Endpoint.MESSAGES}
-        line = _written({**envelope, "body": params}, at)
+        line = _written({**envelope, "body": {**params, **self._asked_too}}, at)
         checked = self._checker.check(line, number)
         if isinstance(checked, LineError):
             raise _refused(checked, at)

@@ -19,7 +19,6 @@ from api.anthropic.batch_view import (
     shown_id,
 )
 from api.anthropic.pages import page, read_span, unknown_place
-from api.anthropic.version import version_of
 from api.auth import principal
 from api.batches import sources
 from api.batches.create import removed_if_refused, store_draft
@@ -52,11 +51,10 @@ async def create(request: Request) -> Response:
     """Store a batch of requests that came in the body; all of them are right, or none is stored."""
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
-    version = version_of(request)
     check_room(resources)
     checker = LineChecker(resources.catalog, resources.settings, _OPTIONS)
-    intake = Intake(checker, version, resources)
-    pile = await intake.receive(request)
+    intake = Intake(request, checker, resources)
+    pile = await intake.receive()
     blob = pile.received.blob if pile.received else ""
     model = intake.models.pop() if len(intake.models) == 1 else None
     async with removed_if_refused(resources, blob):

@@ -5,7 +5,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api.anthropic.events import Events
-from api.anthropic.version import check, version_of
+from api.anthropic.version import check, version_of, with_betas
 from api.direct.call import Call
 from api.direct.serve import Body, serve
 from api.direct.stream import AnswerStream
@@ -24,7 +24,7 @@ async def count(request: Request) -> ASGIApp:
 
 async def _checked(request: Request, _tenant_id: str, body: Body) -> Body:
     check(version_of(request), body)
-    return body
+    return with_betas(request, body)
 
 
 def _streamed(call: Call, _body: Body) -> ASGIApp:

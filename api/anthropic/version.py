@@ -1,14 +1,20 @@
-"""`anthropic-version`: which rules a request for messages is held to."""
+"""`anthropic-version` and `-beta`: which rules a request for messages is held to, and what more it asks for."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
+from pydantic import JsonValue
 from starlette.requests import Request
 
 from shared.errors import BadRequest
 
-HEADER = "anthropic-version"
+HEADER, BETA_HEADER = "anthropic-version", "anthropic-beta"
+BETAS = "penstock_anthropic_beta"
+"""Where a job's body names them: a provider of the same dialect is asked under them too."""
+MOST_BETAS = 32
+_BETA = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Version(StrEnum):
@@ -36,6 +42,22 @@ def version_of(request: Request) -> Version:
         known = " and ".join(f"`{each}`" for each in Version)
         detail = f"`{HEADER}: {named[:40]}` is not known: the versions are {known}."
         raise BadRequest(detail, param=HEADER) from error
+
+
+def with_betas(request: Request, body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a body with what its request says in `anthropic-beta`.
+
+    Raises:
+        BadRequest: it is no list of names.
+    """
+    said = ",".join(request.headers.getlist(BETA_HEADER))
+    betas = list(dict.fromkeys(each.strip() for each in said.split(",") if each.strip()))
+    if not betas:
+        return body
+    if len(betas) > MOST_BETAS or not all(map(_BETA.fullmatch, betas)):
+        detail = f"`{BETA_HEADER}` must be a list of up to {MOST_BETAS} names with commas between."
+        raise BadRequest(detail, param=BETA_HEADER)
+    return {**body, BETAS: [*betas]}
 
 
 def check(version: Version, body: Mapping[str, Any], *, at: str = "") -> None:

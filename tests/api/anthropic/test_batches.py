@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
+from api.anthropic.version import BETAS
 from shared.auth.permissions import Role
 from shared.batches.model import Batch
 from shared.jobs.model import Job
@@ -117,6 +118,15 @@ def _check_results(reply: httpx.Response, bad: str) -> None:
     assert (told["type"], told["request_id"]) == ("error", bad)
     assert (told["error"]["type"], told["error"]["message"]) == ("invalid_request_error", "No.")
     assert (results["gone"], results["late"]) == ({"type": "canceled"}, {"type": "expired"})
+
+
+async def test_betas_hold_for_every_request(app: WholeApp) -> None:
+    headers = {"anthropic-beta": "a-1"}
+    made = (await app.client.post(PATH, json=asked("one"), headers=headers)).json()
+    batch = await got(app, f"/v1/batches/{made['id'].replace('msgbatch_', 'batch_')}")
+    lines = await app.client.get(f"/v1/files/{batch['input_file_id']}/content")
+
+    assert orjson.loads(lines.content)["body"] == {**ASKED, BETAS: ["a-1"]}
 
 
 async def test_it_is_an_ordinary_batch_elsewhere(app: WholeApp) -> None:

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from api.anthropic.version import BETAS
 from shared.auth.permissions import Role
 from shared.clock import now_ms
 from shared.jobs.transitions import JobState, Reason
@@ -34,6 +35,7 @@ async def test_the_answer_is_the_providers_own(app: WholeApp, hand: Hand, path: 
     assert reply.headers["penstock-job-id"] == job.id
     assert not [name for name in reply.headers if name.startswith(("openai-", "x-ratelimit-"))]
     assert await hand.value(job.id, "endpoint") == PATH
+    assert orjson.loads(job.body or b"")[BETAS] == ["a-1", "b-2"]
 
 
 async def test_either_header_carries_the_key(app: WholeApp, hand: Hand) -> None:

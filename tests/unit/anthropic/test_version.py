@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from api.anthropic.version import Version, check, version_of
+from api.anthropic.version import BETAS, Version, check, version_of, with_betas
 from shared.errors import BadRequest
 
 HELLO = {"role": "user", "content": "hello"}
@@ -72,3 +72,14 @@ def test_the_second_refuses_what_the_first_took(body: dict[str, Any], param: str
 )
 def test_the_second_lets_everything_else_through(body: dict[str, Any]) -> None:
     check(Version.SECOND, body)
+
+
+def test_betas_are_named_in_the_body() -> None:
+    assert with_betas(request(), {"a": 1}) == {"a": 1}
+    assert with_betas(request(anthropic_beta="b-1, c-2,,b-1"), {"a": 1}) == {
+        "a": 1,
+        BETAS: ["b-1", "c-2"],
+    }
+    for wrong in ("a b", "x" * 65, ",".join(f"a{n}" for n in range(33))):
+        with pytest.raises(BadRequest, match="anthropic-beta"):
+            with_betas(request(anthropic_beta=wrong), {})
