@@ -3,7 +3,7 @@
 from api.openapi_models import Job
 from api.openapi_parts import ANY, JSON, Answer, Operation
 from shared.auth.permissions import Permission
-from shared.jobs.bodies import ChatBody, EmbeddingsBody
+from shared.jobs.bodies import ChatBody, CompletionsBody, EmbeddingsBody
 
 _ASKED = ("Idempotency-Key", "Prefer", "Penstock-On-Disconnect")
 _ERRORS = (400, 404, 409, 413, 422, 429, 502, 504)
@@ -53,3 +53,26 @@ DIRECT = (
         errors=_ERRORS,
     ),
 )
+
+LEGACY = (
+    Operation(
+        "createCompletion",
+        "POST",
+        "/v1/completions",
+        "Have a text continued, now",
+        {
+            "200": Answer(
+                "A `text_completion`; with `stream` in pieces, as server-sent events.",
+                headers=_TOLD,
+                media_type=ANY,
+            ),
+            "202": _STORED,
+        },
+        Permission.JOBS_WRITE,
+        {JSON: CompletionsBody},
+        {"model": "sandbox/echo", "prompt": "Once upon a time"},
+        parameters=_ASKED,
+        errors=_ERRORS,
+    ),
+)
+"""What only OpenAI's own clients know."""

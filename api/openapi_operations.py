@@ -234,6 +234,7 @@ ALL = (
     *JOBS,
     *events.EVENTS,
     *openai.DIRECT,
+    *openai.LEGACY,
     *known_models.LISTS,
     *anthropic.MESSAGES,
     *gemini.GEMINI,
@@ -251,6 +252,7 @@ UNDER: Mapping[str, frozenset[str]] = {
         each.name
         for each in (
             *openai.DIRECT,
+            *openai.LEGACY,
             *known_models.LISTS,
             *files.FILES,
             *batches.OPENAI,

@@ -24,7 +24,7 @@ from api.batches import results as batch_results
 from api.by_surface import by_surface
 from api.gemini import generate
 from api.mistral import routes as mistral
-from api.openai import chat, embeddings
+from api.openai import chat, completions, embeddings
 from api.surfaces import Surface
 from api.webhooks import deliveries, endpoints, secret, trial
 
@@ -45,6 +45,7 @@ shared_routes = by_surface(
 
 openai_routes = [
     *shared_routes,
+    *completions.routes,
     *batch_create.routes,
     *batch_acts.openai_routes,
     *endpoints.routes,
