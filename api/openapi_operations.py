@@ -10,6 +10,7 @@ from api import openapi_gemini as gemini
 from api import openapi_known_models as known_models
 from api import openapi_models as answers
 from api import openapi_openai as openai
+from api import openapi_responses as responses
 from api import openapi_webhooks as webhooks
 from api.job_request import DocumentSubmit, JobLookup, JobSubmit
 from api.keys import KeyCreate
@@ -235,6 +236,7 @@ ALL = (
     *events.EVENTS,
     *openai.DIRECT,
     *openai.LEGACY,
+    *responses.RESPONSES,
     *known_models.LISTS,
     *anthropic.MESSAGES,
     *gemini.GEMINI,
@@ -253,6 +255,7 @@ UNDER: Mapping[str, frozenset[str]] = {
         for each in (
             *openai.DIRECT,
             *openai.LEGACY,
+            *responses.RESPONSES,
             *known_models.LISTS,
             *files.FILES,
             *batches.OPENAI,

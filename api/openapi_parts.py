@@ -76,6 +76,7 @@ PARAMETERS: dict[str, Part] = {
     "key_id": _path("key_id"),
     "message_batch_id": _path("message_batch_id"),
     "model": _path("model"),
+    "response_id": _path("response_id"),
     "webhook_endpoint_id": _path("webhook_endpoint_id"),
     "webhook_delivery_id": _path("webhook_delivery_id"),
     "of_endpoint": _query("webhook_endpoint_id", "Only to this receiver.", type="string"),
@@ -113,6 +114,11 @@ PARAMETERS: dict[str, Part] = {
     "created_after": _moment("created_after", "Only jobs stored at this time or later."),
     "created_before": _moment("created_before", "Only jobs stored before this time."),
     "after": _query("after", "The `next_after` or the last id of the page before.", type="string"),
+    "after_item": _query("after", "The last id of the page before.", type="string"),
+    "stream": _query("stream", "Its events in place of it.", type="boolean", default=False),
+    "starting_after": _query(
+        "starting_after", "The `sequence_number` of the last event you have.", type="integer"
+    ),
     "after_id": _query("after_id", "The last id of the page before.", type="string"),
     "before_id": _query("before_id", "The first id of the page behind.", type="string"),
     "message_batch_limit": _query(

@@ -25,6 +25,8 @@ from api.by_surface import by_surface
 from api.gemini import generate
 from api.mistral import routes as mistral
 from api.openai import chat, completions, embeddings
+from api.openai.responses import create as responses_create
+from api.openai.responses import retrieve as responses_retrieve
 from api.surfaces import Surface
 from api.webhooks import deliveries, endpoints, secret, trial
 
@@ -46,6 +48,8 @@ shared_routes = by_surface(
 openai_routes = [
     *shared_routes,
     *completions.routes,
+    *responses_create.routes,
+    *responses_retrieve.routes,
     *batch_create.routes,
     *batch_acts.openai_routes,
     *endpoints.routes,

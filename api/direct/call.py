@@ -67,7 +67,7 @@ class Call:
         if surface is Surface.OPENAI:
             elapsed_ms = round((asyncio.get_running_loop().time() - self.began) * 1000)
             headers["openai-processing-ms"] = str(elapsed_ms)
-        if self.replayed:
+        if self.replayed and self.request.method == "POST":
             headers["Idempotent-Replayed"] = "true"
         return headers | self.limits.headers(surface)
 

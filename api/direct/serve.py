@@ -24,6 +24,7 @@ from shared.jobs.reader import FullJob
 Body = dict[str, JsonValue]
 Adapt = Callable[[Request, str, Body], Awaitable[Body]]
 Finish = Callable[[bytes, Body], bytes]
+Aside = Callable[[Request, str, Body], Awaitable[ASGIApp | None]]
 
 
 async def serve(
@@ -33,11 +34,13 @@ async def serve(
     adapt: Adapt | None = None,
     streamed: Callable[[Call, Body], ASGIApp] | None = None,
     finish: Finish = lambda answer, _asked: answer,
+    aside: Aside | None = None,
 ) -> ASGIApp:
     """Answer with what the provider says, as if it were asked without us.
 
     `adapt` makes of the body (and the path, and what the tenant has stored) what becomes the job's;
     `streamed` answers those who want a stream; `finish` has the last word on a whole answer.
+    `aside` answers by itself those who are not to be waited for here, and None to all others.
     `Prefer: respond-async` is answered as `POST /v1/jobs` is.
     """
     who = await principal(request, Permission.JOBS_WRITE)
@@ -45,6 +48,8 @@ async def serve(
     body, _ = await read_json(request, max_bytes=resources.settings.max_body_bytes)
     if adapt is not None:
         body = await adapt(request, who.tenant_id, body)
+    if aside is not None and (answer := await aside(request, who.tenant_id, body)) is not None:
+        return answer
     prefer = preference(request)
     streams = streamed is not None and body.get("stream") is True
     if prefer.respond_async and (streams or not prefer.wait_s):

@@ -51,17 +51,33 @@ class Tempo:
 class AnswerStream:
     """The ASGI response to a call that asked for a stream."""
 
-    def __init__(self, call: Call, framing: Framing, tempo: Tempo | None = None) -> None:
+    def __init__(
+        self,
+        call: Call,
+        framing: Framing,
+        tempo: Tempo | None = None,
+        *,
+        at_once: bool = False,
+        floor: int | None = None,
+    ) -> None:
+        """Begin; with `at_once` the head is sent before anything is known, so that failures are events.
+
+        With `floor` the log is read from its beginning, but for claims up to that number.
+        """
         self._call = call
         self._framing = framing
+        self._at_once = at_once
+        self._floor = floor
         self._tempo = _within(tempo or Tempo(), call.read_timeout_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream the answer; a failure before anything was sent has its own status."""
         call, outlet = self._call, _Outlet(self._call, send, self._tempo.send_s)
         try:
+            if self._at_once:
+                await outlet.write(b"")
             with vigil(call, receive, deltas=True) as kept:
-                follower = _Follower(call, kept, self._tempo, self._framing)
+                follower = _Follower(call, kept, self._tempo, self._framing, self._floor)
                 async with aclosing(follower.pieces()) as pieces:
                     async for piece in pieces:
                         await outlet.write(piece)
@@ -112,7 +128,9 @@ class _Outlet:
 class _Follower:
     """Turns what is heard of a job into pieces to send; behind all of it stands the stored result."""
 
-    def __init__(self, call: Call, kept: Vigil, tempo: Tempo, framing: Framing) -> None:
+    def __init__(
+        self, call: Call, kept: Vigil, tempo: Tempo, framing: Framing, floor: int | None
+    ) -> None:
         self._call = call
         self._vigil = kept
         self._watch = kept.watch
@@ -120,12 +138,12 @@ class _Follower:
         self._log: LogReader = call.request.state.deltas
         self._framing = framing
         # The claim that is being streamed, and how far; nothing of claims that are over is told.
-        self._floor = _last_claim_over(call.job)
+        self._floor = _last_claim_over(call.job) if floor is None else floor
         self._version = 0
         self._number = 0
         self._whole = False
         # A part is missing: to be looked for in the log; there is more; or it is not even there.
-        self._behind = False
+        self._behind = floor is not None
         self._more = False
         self._lost = False
 

@@ -168,6 +168,14 @@ _RESULTS_OF = (
 )
 
 
+async def request_of(db: AsyncConnection, job_id: str) -> Row | None:
+    """Return what is to be sent, `body` or the key of its `blob`; None when it is gone."""
+    request = JobRequest
+    query = select(col(request.body), col(request.blob)).where(col(request.job_id) == job_id)
+    found = await fetch(db, query)
+    return found[0] if found else None
+
+
 async def page(
     db: AsyncConnection,
     tenant_id: str,
