@@ -9,6 +9,7 @@ from api import openapi_files as files
 from api import openapi_gemini as gemini
 from api import openapi_known_models as known_models
 from api import openapi_models as answers
+from api import openapi_mistral as mistral
 from api import openapi_openai as openai
 from api import openapi_responses as responses
 from api import openapi_webhooks as webhooks
@@ -245,6 +246,7 @@ ALL = (
     *batches.BATCHES,
     *anthropic.BATCHES,
     *webhooks.ENDPOINTS,
+    *mistral.BATCHES,
     *webhooks.DELIVERIES,
     *KEYS,
     *OPERATIONS,
@@ -267,7 +269,7 @@ UNDER: Mapping[str, frozenset[str]] = {
     ),
     "/gemini": frozenset(each.name for each in (*gemini.GEMINI, *known_models.LISTS)),
     "/mistral": frozenset(
-        each.name for each in (*openai.DIRECT, *known_models.LISTS, *files.FILES)
+        each.name for each in (*openai.DIRECT, *known_models.LISTS, *files.FILES, *mistral.BATCHES)
     ),
 }
 """What is served behind a prefix too: the names of the operations."""

@@ -50,7 +50,9 @@ class Operation:
     def tag(self) -> str:
         """Return the group it is shown in."""
         first, *rest = self.path.strip("/").split("/")
-        return rest[0] if first in {"v1", "v1beta"} else "operations"
+        if first == "v1beta" or ":" in self.path:
+            return "gemini"
+        return rest[0] if first == "v1" else "operations"
 
 
 def _query(name: str, text: str, **schema: Any) -> Part:

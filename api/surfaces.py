@@ -45,6 +45,8 @@ def surface_of(scope: Scope) -> Surface:
     acts = scope.get("method") == "POST" and _ACT.match(path)
     if acts or _GOOGLES.match(path) or (_GEMINI.match(path) and _shows_googles_key(scope, headers)):
         return Surface.GEMINI
+    if path.startswith("/v1/batch/"):
+        return Surface.MISTRAL
     by_mistral = headers.get("user-agent", "").startswith("mistral-client")
     return Surface.MISTRAL if by_mistral else Surface.OPENAI
 

@@ -71,6 +71,15 @@ async def get(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """Stop a batch: what has ended is kept, what waits is not called any more."""
+    return _json(public_batch(await cancelled(request)))
+
+
+async def cancelled(request: Request) -> Row:
+    """Stop the batch that the path names and return its row.
+
+    Raises:
+        Conflict: it has ended, and was not cancelled.
+    """
     who = await principal(request, Permission.JOBS_WRITE)
     batch = await load_batch(request, who.tenant_id)
     async with _database(request).transaction() as db:
@@ -80,7 +89,7 @@ async def cancel(request: Request) -> Response:
         # Whoever asks twice has what was asked for; and what is being finished ends by itself.
         if changed["state"] not in _CANCELLED:
             raise _conflict(changed, "not_cancellable", "there is nothing left to cancel")
-    return _json(public_batch(changed))
+    return changed
 
 
 _CANCELLED = {BatchState.CANCELLING, BatchState.CANCELLED, BatchState.FINALIZING}

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import principal
-from api.files import BATCH, LISTED_PURPOSES, find, receive
+from api.files import BATCH, LISTED_PURPOSES, content, find, receive
 from api.mistral.numbered import read_numbered, refuse_filters
 from shared.auth.permissions import Permission
 from shared.batches.outputs import OUTPUT_PURPOSE
@@ -55,6 +55,13 @@ async def get(request: Request) -> Response:
     """Return the file object."""
     file = await find(request)
     return _answer({**mistral_file(file._asdict()), "deleted": False})
+
+
+async def download(request: Request) -> Response:
+    """Stream the bytes: of no particular kind, for these clients take no other."""
+    response = await content(request)
+    response.headers["content-type"] = "application/octet-stream"
+    return response
 
 
 def mistral_file(row: Mapping[str, Any] | RowMapping) -> dict[str, Any]:

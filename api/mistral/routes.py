@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from api.mistral import chat, embeddings, files
+from api.mistral import batch_jobs, chat, embeddings, files
 
 routes = [
     Route("/v1/chat/completions", chat.create, methods=["POST"]),
@@ -10,4 +10,7 @@ routes = [
     Route("/v1/files", files.create, methods=["POST"]),
     Route("/v1/files", files.index, methods=["GET"]),
     Route("/v1/files/{file_id}", files.get, methods=["GET"]),
+    Route("/v1/files/{file_id}/content", files.download, methods=["GET"]),
 ]
+own_routes = [*batch_jobs.routes]
+"""What only Mistral's clients ask for."""

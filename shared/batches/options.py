@@ -21,7 +21,8 @@ class BatchOptions(BaseModel):
     """What holds for every line that does not say otherwise.
 
     `endpoint` None: each line names its own. `task` is what is asked of each document, where the
-    input is files and not requests.
+    input is files and not requests. `copied_from` are the files whose lines were copied, in other
+    words, into the batch's own; `label` is a name that only its maker's protocol has a place for.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -33,3 +34,5 @@ class BatchOptions(BaseModel):
     on_invalid: OnInvalid = OnInvalid.REJECT
     coalesce: bool = False
     task: DocumentTask | None = None
+    copied_from: list[str] = []
+    label: str | None = None
