@@ -13,7 +13,9 @@ from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
-from tests.conformance.providers.conftest import Subject
+from tests.conformance.providers.conftest import SANDBOX, Subject
+
+pytestmark = pytest.mark.parametrize("subject", [SANDBOX, "openai_compatible"], indirect=True)
 
 
 def embed(**body: JsonValue) -> InferenceRequest:

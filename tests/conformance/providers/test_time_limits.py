@@ -2,109 +2,90 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from pydantic import JsonValue
 
-from shared.inference.request import InferenceRequest
-from shared.inference.response import InferenceResponse
 from shared.providers import errors
-from shared.providers.base import Provider
 from shared.providers.registry import build_provider
 from shared.providers.transport import Timeouts, build_http
-from tests.conformance.providers.conftest import Build
+from tests.conformance.providers.conftest import Build, Caller
+from tests.conformance.providers.vocabulary import Vocabulary
 from tests.fakes.upstream_client import Upstream, rule
 
 
-def chat(text: str = "hello", **body: JsonValue) -> InferenceRequest:
-    messages: list[JsonValue] = [{"role": "user", "content": text}]
-    return InferenceRequest("m", {"messages": messages, **body})
-
-
-async def whole(provider: Provider) -> InferenceResponse | int:
-    return await provider.generate(chat())
-
-
-async def streamed(provider: Provider) -> InferenceResponse | int:
-    return len([chunk async for chunk in provider.stream(chat())])
-
-
-@pytest.mark.parametrize("call", [whole, streamed])
 async def test_a_drip_ends_with_the_total_time(
-    upstream: Upstream, build: Build, call: Callable[[Provider], object]
+    upstream: Upstream, build: Build, call: Caller
 ) -> None:
     upstream.script(rule("drip", interval_ms=20))
 
     with pytest.raises(errors.Timeout) as raised:
-        await call(build(total_s=0.2, idle_read_s=10))  # type: ignore[misc]
+        await call(build(total_s=0.2, idle_read_s=10))
 
     assert raised.value.sent
     await asyncio.to_thread(upstream.wait, lambda now: now["in_flight"] == 0)
     assert upstream.calls()[-1]["client_gone"]
 
 
-@pytest.mark.parametrize("call", [whole, streamed])
 @pytest.mark.parametrize("timeouts", [{"total_s": 0.1}, {"idle_read_s": 0.1}])
 async def test_silence_ends_in_time(
     upstream: Upstream,
     build: Build,
-    call: Callable[[Provider], object],
+    call: Caller,
     timeouts: dict[str, float],
 ) -> None:
     upstream.script(rule("hang"))
 
     with pytest.raises(errors.Timeout) as raised:
-        await call(build(**timeouts))  # type: ignore[misc]
+        await call(build(**timeouts))
 
     assert raised.value.sent
     assert raised.value.possibly_billed
 
 
 async def test_silence_in_the_middle_of_a_stream_ends_in_time(
-    upstream: Upstream, build: Build
+    upstream: Upstream, build: Build, words: Vocabulary
 ) -> None:
     upstream.script(rule("ok", chunk_delay_ms=60_000))
     provider = build(idle_read_s=0.1)
 
-    stream = aiter(provider.stream(chat()))
+    stream = aiter(provider.stream(words.ask()))
 
-    assert (await anext(stream)).data["choices"]
+    assert (await anext(stream)).data
     with pytest.raises(errors.Timeout):
         await anext(stream)
 
 
 async def test_a_slow_consumer_is_not_blamed_on_the_provider(
-    upstream: Upstream, build: Build
+    upstream: Upstream, build: Build, words: Vocabulary
 ) -> None:
     upstream.script(rule("ok"))
     seen = 0
 
-    async for _ in build(total_s=0.15).stream(chat()):
+    async for _ in build(total_s=0.15).stream(words.ask()):
         seen += 1
         await asyncio.sleep(0.05)
 
-    assert seen == 5
+    assert seen >= 5
 
 
-async def test_nobody_listening_means_not_sent(build: Build) -> None:
+async def test_nobody_listening_means_not_sent(build: Build, call: Caller) -> None:
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
 
-        for call in (whole, streamed):
-            with pytest.raises(errors.Unavailable) as raised:
-                await call(build(base_url=f"http://127.0.0.1:{port}/v1"))
+        with pytest.raises(errors.Unavailable) as raised:
+            await call(build(base_url=f"http://127.0.0.1:{port}/v1"))
 
-            assert not raised.value.sent
-            assert not raised.value.consumes_attempt
-            assert not raised.value.possibly_billed
+    assert not raised.value.sent
+    assert not raised.value.consumes_attempt
+    assert not raised.value.possibly_billed
 
 
-async def test_an_unknown_host_means_not_sent(build: Build) -> None:
+async def test_an_unknown_host_means_not_sent(build: Build, call: Caller) -> None:
     with pytest.raises(errors.Unavailable) as raised:
-        await whole(build(base_url="http://no-such-host.invalid/v1"))
+        await call(build(base_url="http://no-such-host.invalid/v1"))
 
     assert not raised.value.sent
 
@@ -125,26 +106,28 @@ def deaf() -> Iterator[str]:
             one.close()
 
 
-async def test_connecting_in_vain_means_not_sent(build: Build, deaf: str) -> None:
+async def test_connecting_in_vain_means_not_sent(build: Build, call: Caller, deaf: str) -> None:
     with pytest.raises(errors.Unavailable) as raised:
-        await whole(build(base_url=deaf, connect_s=0.1))
+        await call(build(base_url=deaf, connect_s=0.1))
 
     assert not raised.value.sent
 
 
-async def test_waiting_for_a_place_in_vain_means_not_sent(upstream: Upstream) -> None:
+async def test_waiting_for_a_place_in_vain_means_not_sent(
+    upstream: Upstream, words: Vocabulary
+) -> None:
     http = build_http(max_connections=1)
     timeouts = Timeouts(pool_s=0.05, connect_s=0.05)
     provider = build_provider(
-        "openai", http=http, base_url=upstream.base_url, api_key="sk", timeouts=timeouts
+        words.vendor, http=http, base_url=upstream.base_url, api_key="sk", timeouts=timeouts
     )
     upstream.script(rule("gate", times=1))
     before = upstream.stats()["calls"]
-    first = asyncio.ensure_future(provider.generate(chat()))
+    first = asyncio.ensure_future(provider.generate(words.ask()))
     await asyncio.to_thread(upstream.wait, lambda now: now["gated"] == 1)
 
     with pytest.raises(errors.Unavailable) as raised:
-        await provider.generate(chat())
+        await provider.generate(words.ask())
     upstream.release()
 
     assert not raised.value.sent
