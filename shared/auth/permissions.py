@@ -16,6 +16,7 @@ class Permission(StrEnum):
     WEBHOOKS_READ = "webhooks.read"
     WEBHOOKS_MANAGE = "webhooks.manage"
     KEYS_MANAGE = "keys.manage"
+    CONFIG_MANAGE = "config.manage"
 
 
 class Role(StrEnum):
@@ -29,7 +30,8 @@ class Role(StrEnum):
 _VIEWER = frozenset({Permission.JOBS_READ, Permission.FILES_READ, Permission.WEBHOOKS_READ})
 _MEMBER = _VIEWER | {Permission.JOBS_WRITE, Permission.FILES_WRITE}
 PERMISSIONS = {
-    Role.ADMIN: _MEMBER | {Permission.WEBHOOKS_MANAGE, Permission.KEYS_MANAGE},
+    Role.ADMIN: _MEMBER
+    | {Permission.WEBHOOKS_MANAGE, Permission.KEYS_MANAGE, Permission.CONFIG_MANAGE},
     Role.MEMBER: _MEMBER,
     Role.VIEWER: _VIEWER,
 }

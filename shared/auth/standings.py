@@ -54,6 +54,10 @@ class Standings:
             known = await self._learn()
         return known.get(tenant_id, COMMON)
 
+    def forget(self) -> None:
+        """Ask the database again, because something was just changed."""
+        self._until = 0.0
+
     async def _learn(self) -> Mapping[str, Standing]:
         async with self._lock:
             if self._known is not None and self._monotonic() < self._until:

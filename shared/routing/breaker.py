@@ -117,6 +117,12 @@ class Breakers:
         """Every breaker that is not closed, as it was read last."""
         return self._standings
 
+    @property
+    def shut(self) -> dict[str, float]:
+        """Those that are not closed, with the seconds until a probe may go."""
+        at = monotonic()
+        return {name: standing.shut_s(at) for name, standing in self._standings.items()}
+
     def shut_s(self, deployment: str) -> float:
         """Return for how many seconds no call may go there; 0: it may, or a probe may."""
         standing = self._standings.get(deployment)

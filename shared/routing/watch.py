@@ -13,7 +13,7 @@ from shared.database import Database
 from shared.routing import store
 from shared.routing.catalog import Catalog, Contents, Published, Status, contents_of
 from shared.routing.file import digest_of, parse, read_file
-from shared.routing.merging import Stored, merge
+from shared.routing.merging import Merged, Stored, merge
 from shared.routing.problem import ConfigError, Problem
 from shared.routing.sealing import KeyBox
 from shared.routing.stored_model import StoredDeployment, StoredRoute
@@ -74,6 +74,15 @@ class CatalogWatch:
     def file(self) -> Contents:
         """What the file says; its names cannot be changed elsewhere."""
         return self._seen.file
+
+    @property
+    def stored(self) -> Stored:
+        """What the tables say."""
+        return self._seen.stored
+
+    def merge(self, stored: Stored) -> Merged:
+        """Return the whole that would be, were this stored."""
+        return merge(self._seen.file, stored, self._box, self._published)
 
     async def start(self) -> None:
         """Take what is stored, as far as the database can be reached, and begin to follow."""
@@ -155,7 +164,7 @@ class CatalogWatch:
 
     def _take(self, seen: _Seen) -> None:
         before, self._seen = self._seen, seen
-        merged = merge(seen.file, seen.stored, self._box, self._published)
+        merged = self.merge(seen.stored)
         problems = (*seen.wrong, *merged.problems)
         # At first there is nothing older that could go on: then all is used that can be.
         if merged.problems and before.revision >= 0:
