@@ -28,11 +28,12 @@ from shared.limiter.rooms import Room, Rooms
 from shared.processes import store as process_store
 from shared.processes.store import Crew
 from shared.resources import Resources
+from shared.routing.breaker import Breakers
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler.given import Given
 from workers.scheduler.lane_turns import lane_turns
 from workers.scheduler.paces import Paces
-from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, spread
+from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, round_breakers, spread
 from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
 from workers.scheduler.ways import Ways
 
@@ -61,11 +62,12 @@ NOWHERE = "none"
 class Dispatcher:
     """The leader's; one pass at a time."""
 
-    def __init__(self, resources: Resources, metrics: SchedulerMetrics) -> None:
+    def __init__(self, resources: Resources, metrics: SchedulerMetrics, breakers: Breakers) -> None:
         self._resources = resources
         self._settings = resources.settings
         self._metrics = metrics
         self._rooms = Rooms(resources.redis)
+        self._breakers = breakers
         self._ways = Ways(resources.catalog)
         self._given = Given()
         self._shares: dict[str, Shares] = {}
@@ -220,6 +222,7 @@ class Dispatcher:
         around = {lane: self._ways.of_lane(lane) for lane in lanes}
         keys = sorted({key for ways in around.values() for key in ways})
         rooms = await self._rooms.of(self._ways.lanes(keys))
+        rooms = round_breakers(rooms, self._breakers.shut, self._ways.deployments(keys))
         coming = {lane: self._coming(lane, running, rooms) for lane in lanes}
         pending = spread(around, coming, rooms)
         at = monotonic()

@@ -15,6 +15,7 @@ from shared.database import UNAVAILABLE
 from shared.limiter.limiter import Limiter
 from shared.processes import store
 from shared.resources import Resources, open_resources
+from shared.routing.breaker import Breakers
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.batches.coalescing import Coalescing
@@ -51,7 +52,9 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
     async with open_resources(settings) as resources, aclosing(Composer(resources)) as composer:
         metrics = SchedulerMetrics()
         desk = duties.Desk(resources, Limiter(resources.redis), metrics)
-        dispatcher = Dispatcher(resources, metrics)
+        breakers = Breakers(resources.redis)
+        breakers.start()
+        dispatcher = Dispatcher(resources, metrics, breakers)
         await resources.watch.start()
         dispatcher.start()
         work = [
@@ -67,6 +70,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
                 await _lead(resources, me, work, stopping)
             await _pause(stopping, settings.leader_s / TERMS)
         await dispatcher.close()
+        await breakers.close()
         with suppress(*UNAVAILABLE):
             async with resources.database.transaction() as db:
                 await store.resign(db, OFFICE, me)

@@ -1,9 +1,9 @@
 """What a pass of the dispatcher may still give out: the room of each lane, used up job by job. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from shared.limiter.rooms import OPEN, Room
+from shared.limiter.rooms import OPEN, PAUSED, PROBE_DUE, Room
 from workers.scheduler.shares import INTERACTIVE, Waiting
 
 
@@ -52,6 +52,25 @@ def spread(
             pending[room.lane.key] = Coming(before.jobs + here, before.tokens + its)
             jobs, tokens = jobs - here, tokens - its
     return pending
+
+
+def round_breakers(
+    rooms: Mapping[str, Room], shut_s: Mapping[str, float], deployments: Mapping[str, str]
+) -> dict[str, Room]:
+    """Take the room of deployments that are left alone away: one place where a probe is due.
+
+    `shut_s` are those whose breaker is not closed, with the seconds until a probe may go;
+    `deployments` name the deployment of each lane.
+    """
+    found, probed = {}, set[str]()
+    for key, room in rooms.items():
+        name = deployments[key]
+        if name in shut_s:
+            due = shut_s[name] <= 0 and name not in probed and room.free > 0
+            probed |= {name} if due else set()
+            room = replace(room, state=PROBE_DUE if due else PAUSED)  # noqa: PLW2901
+        found[key] = room
+    return found
 
 
 class Pool:

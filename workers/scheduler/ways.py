@@ -57,6 +57,10 @@ class Ways:
         """Return the limiter's lanes of these keys."""
         return [lane_of(self._targets[key]) for key in keys]
 
+    def deployments(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the name of the deployment behind each of these keys."""
+        return {key: self._targets[key].deployment.name for key in keys}
+
     def _learn(self, model: str) -> tuple[str, ...]:
         try:
             every = targets(self._catalog.resolve(model))

@@ -25,6 +25,7 @@ from shared.limiter.rooms import Rooms
 from shared.processes import store as process_store
 from shared.processes.store import Life
 from shared.resources import Resources, open_resources
+from shared.routing.breaker import Breakers
 from shared.routing.model import targets
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
@@ -163,5 +164,5 @@ async def bench(
     )
     async with open_resources(settings) as resources:
         await migrate.upgrade(resources.database)
-        dispatcher = Dispatcher(resources, SchedulerMetrics())
+        dispatcher = Dispatcher(resources, SchedulerMetrics(), Breakers(resources.redis))
         yield Bench(resources, dispatcher, Limiter(resources.redis))

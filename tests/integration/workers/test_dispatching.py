@@ -19,6 +19,7 @@ from shared.jobs.rows import job_row, request_row
 from shared.jobs.transitions import JobState
 from shared.processes.model import WorkerLife
 from shared.resources import Resources, open_resources
+from shared.routing.breaker import Breakers
 from shared.routing.model import targets
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
@@ -82,7 +83,9 @@ async def test_whoever_waits_for_its_time_keeps_nobody_back(
         await put(resources, f"ten_{number}", lane=lane, not_before=now_ms() + HOUR_MS)
     ids = await put(resources, OTHERS, 6, lane=lane)
 
-    ended = await drain(resources, Dispatcher(resources, SchedulerMetrics()), passes=8)
+    ended = await drain(
+        resources, Dispatcher(resources, SchedulerMetrics(), Breakers(resources.redis)), passes=8
+    )
 
     assert sorted(ended) == sorted(ids)
 
@@ -94,7 +97,9 @@ async def test_a_job_moves_to_the_lane_by_which_its_model_is_served_now(
     before = lane.replace(MODEL, before) if before.startswith("sandbox") else before
     ids = await put(resources, OTHERS, 3, lane=before)
 
-    ended = await drain(resources, Dispatcher(resources, SchedulerMetrics()), passes=8)
+    ended = await drain(
+        resources, Dispatcher(resources, SchedulerMetrics(), Breakers(resources.redis)), passes=8
+    )
 
     assert sorted(ended) == sorted(ids)
     async with resources.database.reading() as db:
@@ -105,7 +110,14 @@ async def test_a_job_moves_to_the_lane_by_which_its_model_is_served_now(
 async def test_what_nothing_serves_is_given_out_to_be_refused(resources: Resources) -> None:
     ids = await put(resources, OTHERS, model="nobody-has-it", lane="gone/model:abc")
 
-    assert await drain(resources, Dispatcher(resources, SchedulerMetrics()), passes=2) == ids
+    assert (
+        await drain(
+            resources,
+            Dispatcher(resources, SchedulerMetrics(), Breakers(resources.redis)),
+            passes=2,
+        )
+        == ids
+    )
 
 
 def test_among_more_tenants_than_are_asked_each_has_its_turn() -> None:

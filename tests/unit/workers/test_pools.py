@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shared.limiter.buckets import Bucket, Lane
 from shared.limiter.rooms import OPEN, PAUSED, PROBE_DUE, PROBE_OUT, Room
 from workers.scheduler.paces import Pace, Paces
-from workers.scheduler.pools import Coming, Pool, Pools, spread
+from workers.scheduler.pools import Coming, Pool, Pools, round_breakers, spread
 
 LANE = Lane("a", (Bucket("requests", 100, 10), Bucket("tokens", 1000, 100)), 50)
 BARE = Lane("b", (), 10)
@@ -50,6 +50,19 @@ def test_it_gives_what_slots_requests_and_tokens_allow() -> None:
     assert given_out(pool(room(under_way=45)), Job(tokens=1)) == 5
     assert given_out(pool(room(levels=(7, 1000))), Job(tokens=1)) == 7
     assert given_out(pool(room(levels=(100, 305))), Job(tokens=100)) == 3
+
+
+def test_a_deployment_that_is_left_alone_has_no_room_and_one_place_for_its_probe() -> None:
+    keys = Lane("a2", (), 10)
+    rooms = {"a": room(), "a2": Room(keys, 0, 10, OPEN, 0, ()), "b": Room(BARE, 0, 10, OPEN, 0, ())}
+    deployments = {"a": "a", "a2": "a", "b": "b"}
+
+    shut = round_breakers(rooms, {"a": 3.0}, deployments)
+    due = round_breakers(rooms, {"a": 0.0}, deployments)
+
+    assert [each.free for each in shut.values()] == [0, 0, 10]
+    assert [each.free for each in due.values()] == [1, 0, 10]
+    assert given_out(pool(due["a"], ahead=5), Job()) == 1
 
 
 def test_what_is_pending_is_given_already_and_what_ends_is_given_ahead() -> None:
