@@ -5,6 +5,7 @@ from typing import Any, Protocol, TypeAlias
 
 from tests.fakes.upstream_chat_wire import ChatWire
 from tests.fakes.upstream_cohere_wire import CohereWire
+from tests.fakes.upstream_gemini_wire import GeminiWire
 from tests.fakes.upstream_messages_wire import MessagesWire
 
 Body: TypeAlias = Mapping[str, Any]
@@ -80,7 +81,7 @@ class Wire(Protocol):
         ...
 
 
-WIRES: tuple[Wire, ...] = (ChatWire(), CohereWire(), MessagesWire())
+WIRES: tuple[Wire, ...] = (ChatWire(), CohereWire(), MessagesWire(), GeminiWire())
 
 
 def wire_of(path: str) -> Wire | None:
