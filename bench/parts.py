@@ -14,6 +14,7 @@ from bench import (
     rescue,
     returns,
     submit,
+    translate,
 )
 from bench.in_flight import Flight
 from bench.jobs import Contender
@@ -163,6 +164,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "submit": measure_submit,
     "long_poll": measure_long_poll,
     "rescue": measure_rescue,
+    "translate": lambda _upstream, _options: translate.measure_translate(),
     "now": lambda upstream, _options: returns.measure_now(upstream),
     "stream": lambda upstream, _options: returns.measure_stream(upstream),
     "home": lambda upstream, _options: returns.measure_home(upstream),
