@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 
+from api import openapi_admin as admin
 from api import openapi_anthropic as anthropic
 from api import openapi_batches as batches
 from api import openapi_events as events
 from api import openapi_files as files
 from api import openapi_gemini as gemini
 from api import openapi_known_models as known_models
-from api import openapi_models as answers
 from api import openapi_mistral as mistral
+from api import openapi_models as answers
 from api import openapi_openai as openai
 from api import openapi_responses as responses
 from api import openapi_webhooks as webhooks
@@ -245,10 +246,11 @@ ALL = (
     *files.FILES,
     *batches.BATCHES,
     *anthropic.BATCHES,
-    *webhooks.ENDPOINTS,
     *mistral.BATCHES,
+    *webhooks.ENDPOINTS,
     *webhooks.DELIVERIES,
     *KEYS,
+    *admin.ADMIN,
     *OPERATIONS,
 )
 UNDER: Mapping[str, frozenset[str]] = {

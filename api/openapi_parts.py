@@ -79,6 +79,7 @@ PARAMETERS: dict[str, Part] = {
     "message_batch_id": _path("message_batch_id"),
     "model": _path("model"),
     "response_id": _path("response_id"),
+    "name": _path("name"),
     "webhook_endpoint_id": _path("webhook_endpoint_id"),
     "webhook_delivery_id": _path("webhook_delivery_id"),
     "of_endpoint": _query("webhook_endpoint_id", "Only to this receiver.", type="string"),

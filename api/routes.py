@@ -14,6 +14,9 @@ from api import (
     models,
     openapi,
 )
+from api.admin import config as admin_config
+from api.admin import deployments as admin_deployments
+from api.admin import routes as admin_routes
 from api.anthropic import batches as message_batches
 from api.anthropic import messages
 from api.batches import acts as batch_acts
@@ -83,6 +86,9 @@ routes: list[BaseRoute] = [
     *deliveries.routes,
     *secret.routes,
     *keys.routes,
+    *admin_deployments.routes,
+    *admin_routes.routes,
+    *admin_config.routes,
     *health.routes,
     *openapi.routes,
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import batch, jobs, keys, tenants, webhooks
+from api.cli import batch, jobs, keys, routes, tenants, webhooks
 from api.cli.errors import CommandError
 from api.cli.options import Key, Url
 
@@ -25,6 +25,7 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tenants.app, name="tenants")
+app.add_typer(routes.app, name="routes")
 
 
 class Live(StrEnum):

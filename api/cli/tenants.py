@@ -24,14 +24,28 @@ RetentionDays = Annotated[
     float | None,
     typer.Option(min=0, help="Days that its jobs and batches are kept after their end; 0: as all."),
 ]
+Tier = Annotated[
+    str | None,
+    typer.Option(help="What routes call its kind, where they have `tiers`; '' for none."),
+]
+Regions = Annotated[
+    str | None,
+    typer.Option(help="The regions that its work never leaves, e.g. eu,us-east; '' for any."),
+]
 
 
 @app.command()
-def create(name: Name, weight: Weight = None, retention_days: RetentionDays = None) -> None:
+def create(
+    name: Name,
+    weight: Weight = None,
+    retention_days: RetentionDays = None,
+    tier: Tier = None,
+    regions: Regions = None,
+) -> None:
     """Make a tenant."""
     from shared.auth import tenants
 
-    wanted = {"weight": weight or 1, **_changes(None, retention_days)}
+    wanted = {"weight": weight or 1, **_changes(None, retention_days, tier, regions)}
     made = _do(lambda database, _: tenants.create(database, name=name, **wanted))
     print(f"{made['id']}: {_words(made)}")
     print(f"Its first key: penstock keys create NAME --role admin --tenant {name}", file=sys.stderr)
@@ -46,18 +60,32 @@ def list_tenants() -> None:
 
     found = _do(lambda database, _: tenants.every(database))
     rows = (
-        [row["id"], row["name"], row["weight"], _kept(row), rfc3339(row["created_at"])]
+        [
+            row["id"],
+            row["name"],
+            row["weight"],
+            _kept(row),
+            row["tier"] or "",
+            ", ".join(row["regions"] or ["any"]),
+            rfc3339(row["created_at"]),
+        ]
         for row in found
     )
-    console().print(table(["id", "name", "weight", "kept", "created"], rows))
+    console().print(table(["id", "name", "weight", "kept", "tier", "regions", "created"], rows))
 
 
 @app.command("set")
-def set_tenant(name: Name, weight: Weight = None, retention_days: RetentionDays = None) -> None:
+def set_tenant(
+    name: Name,
+    weight: Weight = None,
+    retention_days: RetentionDays = None,
+    tier: Tier = None,
+    regions: Regions = None,
+) -> None:
     """Change what a tenant gets; what is not named stays."""
     from shared.auth import tenants
 
-    wanted = _changes(weight, retention_days)
+    wanted = _changes(weight, retention_days, tier, regions)
     changed = _do(lambda database, _: tenants.change(database, name, wanted))
     print(f"{changed['id']}: {_words(changed)}")
 
@@ -88,15 +116,26 @@ def make_key(tenant: str, name: str, role: str, days: int | None) -> None:
     print(plain)
 
 
-def _changes(weight: int | None, retention_days: float | None) -> dict[str, Any]:
+def _changes(
+    weight: int | None, retention_days: float | None, tier: str | None, regions: str | None
+) -> dict[str, Any]:
     changes: dict[str, Any] = {} if weight is None else {"weight": weight}
     if retention_days is not None:
         changes["retention_s"] = round(retention_days * DAY_S) or None
+    if tier is not None:
+        changes["tier"] = tier.strip() or None
+    if regions is not None:
+        changes["regions"] = [each.strip() for each in regions.split(",") if each.strip()] or None
     return changes
 
 
 def _words(tenant: Any) -> str:
-    return f"{tenant['name']}, weight {tenant['weight']}, kept {_kept(tenant)}"
+    words = f"{tenant['name']}, weight {tenant['weight']}, kept {_kept(tenant)}"
+    if tenant["tier"]:
+        words += f", tier {tenant['tier']}"
+    if tenant["regions"]:
+        words += f", only in {', '.join(tenant['regions'])}"
+    return words
 
 
 def _kept(tenant: Any) -> str:

@@ -46,6 +46,20 @@ def migrated(penstock: Penstock) -> Penstock:
     return penstock
 
 
+def test_a_tenant_has_a_tier_and_is_kept_to_regions(migrated: Penstock) -> None:
+    made = migrated("tenants", "create", "acme", "--tier", "gold", "--regions", "eu, us-east")
+    changed = migrated("tenants", "set", "acme", "--weight", "2")
+    listed = migrated("tenants", "list")
+    freed = migrated("tenants", "set", "acme", "--tier", "", "--regions", "")
+    wrong = migrated("tenants", "set", "acme", "--regions", "eu west")
+
+    assert made[1].endswith("acme, weight 1, kept as all, tier gold, only in eu, us-east\n")
+    assert changed[1].endswith(", weight 2, kept as all, tier gold, only in eu, us-east\n")
+    assert "gold" in listed[1]
+    assert freed[1].endswith(": acme, weight 2, kept as all\n")
+    assert (wrong[0], "`eu west` is no region" in wrong[2]) == (1, True)
+
+
 def test_a_tenant_is_made_listed_and_changed(migrated: Penstock) -> None:
     code, out, err = migrated(
         "tenants", "create", "acme", "--weight", "3", "--retention-days", "0.5"

@@ -46,6 +46,7 @@ def test_help_names_every_command(
         "webhooks",
         "keys",
         "tenants",
+        "routes",
         "migrate",
         "doctor",
     ):
@@ -58,6 +59,7 @@ def test_help_names_every_command(
         ("batch", ("submit", "list", "show", "watch", "results", "cancel", "pause", "resume")),
         ("jobs", ("list", "show", "cancel", "retry")),
         ("keys", ("create", "list", "revoke")),
+        ("routes", ("show", "check")),
         ("tenants", ("create", "list", "set")),
         ("webhooks", ("list", "create", "rotate", "test", "recover", "deliveries", "resend")),
     ],
