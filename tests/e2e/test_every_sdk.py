@@ -17,6 +17,7 @@ OF_AI = ("openai", "openai-chat", "openai-compatible", "anthropic", "google", "m
 EVERY = [*SPEAKING, *(f"ai/{provider}" for provider in OF_AI)]
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 BROKEN = {
+    "anthropic-node": "APIError",
     "anthropic": "APIStatusError",
     "google-genai-3": "APIError",
     "openai": "APIError",
@@ -174,4 +175,5 @@ def test_a_provider_that_fails_in_the_middle(
 
     wanted = next(known for name, known in BROKEN.items() if speaker.name.startswith(name))
     assert said["raised"], said
-    assert wanted in said["raised"]["classes"] or "RuntimeError" in said["raised"]["classes"]
+    # Where nothing was said before, the status still tells; one helper raises a class of Python's.
+    assert {wanted, "SDKError", "RuntimeError"} & set(said["raised"]["classes"])

@@ -22,7 +22,7 @@ function modelsOf({ root, apiKey }, provider) {
     case "openai-chat":
       return (name) => createOpenAI({ baseURL: `${root}/v1`, apiKey }).chat(name);
     case "openai-compatible":
-      return createOpenAICompatible({ name: "penstock", baseURL: `${root}/v1`, apiKey, includeUsage: true });
+      return createOpenAICompatible({ name: "penstock", baseURL: `${root}/v1`, apiKey, includeUsage: true, supportsStructuredOutputs: true });
     case "anthropic":
       return createAnthropic({ baseURL: `${root}/anthropic/v1`, apiKey });
     case "google":
