@@ -175,7 +175,7 @@ def answer_text(body: Body) -> str:
     """Return what the model says: JSON where that was asked for, else an echo."""
     config = _config(body)
     if config.get("responseMimeType") == "application/json":
-        schema = config.get("responseJsonSchema")
+        schema = _schema(config, "responseJsonSchema", "responseSchema")
         said = {"echo": GeminiWire().marker(body)} if schema is None else fill(schema)
         return orjson.dumps(said).decode()
     return "" if _call(body) is not None else f"echo: {GeminiWire().marker(body)}"
@@ -190,9 +190,25 @@ def _call(body: Body) -> dict[str, Any] | None:
     tool = next((one for one in declared if not named or one["name"] in named), None)
     if tool is None:
         return None
-    args = fill(tool.get("parametersJsonSchema") or {})
+    args = fill(_schema(tool, "parametersJsonSchema", "parameters") or {})
     call = {"name": tool["name"], "args": args}
     return {"functionCall": call, "thoughtSignature": "c2lnbmF0dXJl"}
+
+
+def _schema(given: Body, plain: str, own: str) -> Any:
+    """Return the JSON schema under one name, or Google's own under another with its types in lower case."""
+    return given[plain] if plain in given else _lowered(given.get(own))
+
+
+def _lowered(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_lowered(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _lowered(each) for name, each in schema.items()}
+    if isinstance(schema.get("type"), str):
+        found["type"] = schema["type"].lower()
+    return found
 
 
 def _asked(body: Body) -> Body:
