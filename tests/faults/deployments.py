@@ -6,6 +6,8 @@ from dataclasses import dataclass
 INPUT_NANOUSD, OUTPUT_NANOUSD = 1000, 2000
 """A token's price: 1 and 2 dollars a million."""
 KEY = "sk-faults"
+OTHER_KEY = "sk-faults-other"
+BREAKER = "{ failure_rate = 0.5, window_s = 5, min_calls = 5, cool_down_s = 1 }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,7 @@ class Deployment:
     rpm: int | None = None
     tpm: int | None = None
     timeout_s: float | None = None
+    keys: tuple[str, ...] = (KEY,)
 
     @property
     def burst(self) -> int:
@@ -37,14 +40,45 @@ ALL = (
     Deployment("strict"),
     Deployment("locked"),
     Deployment("barred"),
+    Deployment("primary", concurrency=32),
+    Deployment("backup", concurrency=32),
+    Deployment("flaky", concurrency=32),
+    Deployment("pooled", concurrency=4, keys=(KEY, OTHER_KEY)),
+    Deployment("doomed", concurrency=32),
 )
 BY_NAME = {each.name: each for each in ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A model that several of them serve."""
+
+    model: str
+    deployments: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+
+ROUTES = (
+    Route("rounded", ("primary", "backup")),
+    Route("alone", ("doomed",)),
+    Route("flaky-alone", ("flaky",)),
+    Route("moving", ("primary", "backup"), ("first_token_s = 0.5", 'on_slow = "move_on"')),
+    Route("hedged", ("primary", "backup"), ("first_token_s = 0.5", 'on_slow = "hedge"')),
+    Route("consoled", ("doomed",), ('default_answer = "Please call later."',)),
+    Route("refined", ("primary", "backup"), ('fallback_on = ["content_filtered"]',)),
+)
 
 
 def config(base_url: str, *, changed: Deployment | None = None) -> str:
     """Return the configuration file that offers all of them at one base URL, one of them changed."""
     rows = [changed if changed and changed.name == each.name else each for each in ALL]
-    return "\n".join(_row(each, base_url) for each in rows)
+    return "\n".join([*(_row(each, base_url) for each in rows), *map(_route, ROUTES)])
+
+
+def _route(route: Route) -> str:
+    names = ", ".join(f'"{name}"' for name in route.deployments)
+    lines = ["[[routes]]", f'model = "{route.model}"', f"deployments = [{names}]"]
+    return "\n".join([*lines, f"breaker = {BREAKER}", *route.more, ""])
 
 
 def _row(deployment: Deployment, base_url: str) -> str:
@@ -54,7 +88,7 @@ def _row(deployment: Deployment, base_url: str) -> str:
         'provider = "openai-compatible"',
         f'model = "{deployment.name}"',
         f'base_url = "{base_url}"',
-        f'keys = ["{KEY}"]',
+        f"keys = {list(deployment.keys)}",
         f"concurrency = {deployment.concurrency}",
         f"price = {{ input_usd = {INPUT_NANOUSD / 1000}, output_usd = {OUTPUT_NANOUSD / 1000} }}",
     ]

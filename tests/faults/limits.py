@@ -20,7 +20,7 @@ def violations(upstream: Upstream) -> Iterator[str]:
         if deployment.rpm:
             yield from _too_fast(deployment, mine)
         most = most_at_once(mine)
-        if most > deployment.concurrency:
+        if most > deployment.concurrency * len(deployment.keys):
             yield f"I6 {deployment.name}: {most} calls at once, {deployment.concurrency} are allowed"
 
 
