@@ -96,6 +96,7 @@ async def draft_job(
         webhook=webhook,
         lane=ways[0].lane_key,
         tokens=cost.input_tokens + cost.output_tokens,
+        background=endpoint is Endpoint.RESPONSES and body.get("background") is True,
     )
 
 

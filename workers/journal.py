@@ -115,6 +115,8 @@ def _change(end: ClaimEnd) -> Change:
         batch_id=end.job.batch_id,
         counted=True,
         answer=_answer(end),
+        background=end.job.background,
+        incomplete=end.result is not None and end.result.incomplete,
     )
 
 

@@ -8,7 +8,13 @@ from shared.batches.model import Batch, BatchState
 from shared.batches.view import public_batch
 from shared.clock import now_ms
 from shared.database import Row
-from shared.events.event import EventType, envelope, is_final_event, is_job_event
+from shared.events.event import (
+    EventType,
+    envelope,
+    is_final_event,
+    is_job_event,
+    is_response_event,
+)
 from shared.ids import new_id
 from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import Job
@@ -23,8 +29,8 @@ _LIFE_MS = 24 * 3600 * 1000
 def sample_delivery(endpoint: Row, event_type: EventType) -> dict[str, Any]:
     """Return the row of a delivery to this endpoint; its body says `"test": true`."""
     event_id = new_id(TEST_EVENT)
-    of_job = is_job_event(event_type)
-    data = event_data(_job(event_type)) if of_job else public_batch(_batch(event_type))
+    of_job = is_job_event(event_type) or is_response_event(event_type)
+    data = _data(event_type)
     body = envelope(event_type, event_id, now_ms(), data)
     return {
         "id": new_id("dlv"),
@@ -34,10 +40,18 @@ def sample_delivery(endpoint: Row, event_type: EventType) -> dict[str, Any]:
         "url": endpoint["url"],
         "event_id": event_id,
         "event_type": event_type.value,
-        "job_id": data["id"] if of_job else None,
+        "job_id": data["id"].replace("resp_", "job_", 1) if of_job else None,
         "batch_id": None if of_job else data["id"],
         "body": orjson.dumps({**body, "test": True}),
     }
+
+
+def _data(event_type: EventType) -> dict[str, Any]:
+    if is_response_event(event_type):
+        return {"id": new_id("resp")}
+    if is_job_event(event_type):
+        return event_data(_job(event_type))
+    return public_batch(_batch(event_type))
 
 
 def _job(event_type: EventType) -> Row:

@@ -8,7 +8,7 @@ from shared.clock import rfc3339
 
 
 class EventType(StrEnum):
-    """The changes of a job's public status, each of which is an event, and what is told of a batch."""
+    """The changes of a job's public status, and what is told of batches and of responses."""
 
     SCHEDULED = "job.scheduled"
     QUEUED = "job.queued"
@@ -23,6 +23,10 @@ class EventType(StrEnum):
     BATCH_FAILED = "batch.failed"
     BATCH_EXPIRED = "batch.expired"
     BATCH_CANCELLED = "batch.cancelled"
+    RESPONSE_COMPLETED = "response.completed"
+    RESPONSE_FAILED = "response.failed"
+    RESPONSE_CANCELLED = "response.cancelled"
+    RESPONSE_INCOMPLETE = "response.incomplete"
 
 
 FINAL_EVENTS = (
@@ -47,6 +51,11 @@ FINAL_BATCH_EVENTS = (
 def is_job_event(event_type: str) -> bool:
     """Tell whether a job has such an event."""
     return event_type.startswith("job.")
+
+
+def is_response_event(event_type: str) -> bool:
+    """Tell whether it is told of a response that ran in the background."""
+    return event_type.startswith("response.")
 
 
 def is_final_event(event_type: str) -> bool:

@@ -1,7 +1,8 @@
 """Telling of changes: event rows and deliveries commit with them, and a notice follows the commit."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.clock import now_ms
 from shared.database import on_commit
+from shared.dialects.responses.resource import response_id
 from shared.events import store as event_store
+from shared.events.event import is_response_event
 from shared.events.notices import Channel, publish
 from shared.jobs import store
 from shared.jobs.changes import Change
@@ -52,7 +55,8 @@ class Announcer:
             await event_store.add(db, [_event_row(change, at) for change in loud])
         heard = [change for change in changes if not change.is_quiet or change.webhook is not None]
         if heard:
-            await self._fanout.deliver(db, [_news(each) for each in heard], at, partial(_data, db))
+            news = [told for each in heard for told in _news(each)]
+            await self._fanout.deliver(db, news, at, partial(_data, db))
         ended = [each for each in changes if each.is_quiet and each.is_final and not each.counted]
         if ended and self._count is not None:
             await self._count(db, ended)
@@ -80,11 +84,16 @@ class Announcer:
 
 async def _data(db: AsyncConnection, news: Sequence[News]) -> Sequence[Mapping[str, Any]]:
     jobs = await store.rows_of(db, {str(each.job_id) for each in news})
-    return [event_data(jobs[str(each.job_id)]) for each in news]
+    return [
+        {"id": response_id(str(each.job_id))}
+        if is_response_event(each.type)
+        else event_data(jobs[str(each.job_id)])
+        for each in news
+    ]
 
 
-def _news(change: Change) -> News:
-    return News(
+def _news(change: Change) -> Iterator[News]:
+    news = News(
         tenant_id=change.tenant_id,
         type=change.type,
         event_id=change.event_id,
@@ -92,6 +101,10 @@ def _news(change: Change) -> News:
         public=not change.is_quiet,
         job_id=change.job_id,
     )
+    yield news
+    if change.of_response is not None:
+        # One change, told in two ways: a receiver of both must not take one for the other.
+        yield replace(news, type=change.of_response, event_id=f"{change.event_id}_response")
 
 
 def _event_row(change: Change, at: int) -> dict[str, Any]:

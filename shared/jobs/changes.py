@@ -18,6 +18,12 @@ _TYPES = {
     JobState.CANCELLED: EventType.CANCELLED,
     JobState.EXPIRED: EventType.EXPIRED,
 }
+_OF_RESPONSES = {
+    JobState.COMPLETED: EventType.RESPONSE_COMPLETED,
+    JobState.FAILED: EventType.RESPONSE_FAILED,
+    JobState.EXPIRED: EventType.RESPONSE_FAILED,
+    JobState.CANCELLED: EventType.RESPONSE_CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Change:
     """`number` is the job's version after the step; `waits` tells a waiting job from a queued one.
 
     `answer` is a result, as HTTP status and body, that is sent along to whoever waits for it.
-    `counted` says that the batch whose line it is knows of it already.
+    `counted` says that the batch whose line it is knows of it already. Of a `background` response
+    `incomplete` says that it ended before its model had come to the end.
     """
 
     job_id: str
@@ -38,11 +45,21 @@ class Change:
     batch_id: str | None = None
     answer: tuple[int, bytes] | None = None
     counted: bool = False
+    background: bool = False
+    incomplete: bool = False
 
     @property
     def type(self) -> EventType:
         """Name the event."""
         return EventType.WAITING if self.waits else _TYPES[self.state]
+
+    @property
+    def of_response(self) -> EventType | None:
+        """Name the event that its end is in OpenAI's words; None for what is no such end."""
+        if not self.background or self.is_quiet:
+            return None
+        cut = self.incomplete and self.state is JobState.COMPLETED
+        return EventType.RESPONSE_INCOMPLETE if cut else _OF_RESPONSES.get(self.state)
 
     @property
     def event_id(self) -> str:
@@ -72,4 +89,5 @@ def change_of(job: Mapping[str, Any]) -> Change:
         waits=state is JobState.QUEUED and job["not_before"] is not None,
         webhook=job["webhook"],
         batch_id=job["batch_id"],
+        background=bool(job["background"]),
     )

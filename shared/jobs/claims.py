@@ -47,6 +47,7 @@ class ClaimedJob:
     webhook: Mapping[str, JsonValue] | None = None
     batch_id: str | None = None
     scheduled_at: int | None = None
+    background: bool = False
 
     @property
     def claim(self) -> tuple[str, int]:
@@ -99,11 +100,15 @@ class PartEnd:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What is kept for the client: the status and body, inline or in a blob."""
+    """What is kept for the client: the status and body, inline or in a blob.
+
+    `incomplete` says that a response ended before its model had come to the end.
+    """
 
     status_code: int
     body: bytes | None
     blob: str | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

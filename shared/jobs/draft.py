@@ -29,6 +29,7 @@ class JobDraft:
     """A job before it has an id; `body` is JSON bytes, or None when `blob` names where it lies.
 
     `lane` is where the call goes if nothing speaks against it, `tokens` what it is taken to need.
+    `background`: it is a response of OpenAI's that nobody waits for.
     """
 
     tenant_id: str
@@ -49,3 +50,4 @@ class JobDraft:
     webhook: dict[str, JsonValue] | None = None
     lane: str | None = None
     tokens: int = 0
+    background: bool = False

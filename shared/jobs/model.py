@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Index,
     LargeBinary,
+    false,
     literal_column,
     text,
 )
@@ -47,7 +48,8 @@ class Job(SQLModel, table=True):
     `line` is its place in its batch's input, `outcome_number` the one among the lines that ended.
     `tokens` is what its call is taken to need. While `held` says why, nobody may claim it.
     `twin_key` is the same for jobs of one tenant that ask the same, where one answer may serve
-    all; `follows` then names the one that asks.
+    all; `follows` then names the one that asks. `background` marks a response of OpenAI's that
+    nobody waits for: its end is told in their words too.
     """
 
     id: str = Field(primary_key=True)
@@ -84,6 +86,7 @@ class Job(SQLModel, table=True):
     cached_tokens: int | None = Field(default=None, sa_type=BigInteger)
     cost_nanousd: int | None = Field(default=None, sa_type=BigInteger)
     cached: bool = False
+    background: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     custom_id: str | None = None
     batch_id: str | None = None
     line: int | None = None
@@ -194,6 +197,7 @@ CHANGED = (
     col(Job.not_before),
     col(Job.webhook),
     col(Job.batch_id),
+    col(Job.background),
 )
 """The columns from which a change is told."""
 

@@ -28,6 +28,7 @@ def job_row(job_id: str, draft: JobDraft) -> dict[str, Any]:
         "request_bytes": draft.request_bytes,
         "lane": draft.lane,
         "tokens": draft.tokens,
+        "background": draft.background,
         "custom_id": draft.custom_id,
         "metadata": draft.tags,
         "webhook": draft.webhook,

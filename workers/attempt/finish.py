@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import structlog
 
+from shared.dialects.responses.resource import is_incomplete
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import AttemptEnd, ClaimEnd, Result
 from shared.jobs.draft import OnUnknown
@@ -22,14 +23,15 @@ SNIPPET = 2000
 
 async def completed(hold: Hold, answer: InferenceResponse, resources: WorkerResources) -> ClaimEnd:
     """End with the provider's answer; a large one goes to the blob store first."""
-    result = Result(answer.status_code, answer.body)
+    cut = hold.job.background and is_incomplete(answer.body)
+    result = Result(answer.status_code, answer.body, incomplete=cut)
     if len(answer.body) > resources.settings.inline_bytes:
         job = hold.job
         # The claim is part of the name: a late writer must not touch the winner's blob.
         key = f"results/{job.id}/{job.generation}-{job.claim_number}.json"
         try:
             await resources.blobs.put(key, answer.body)
-            result = Result(answer.status_code, None, key)
+            result = Result(answer.status_code, None, key, cut)
         except OSError as error:
             # The answer is paid: it stays in the row rather than be asked for again.
             log.warning("attempt.blob_not_written", error=str(error))

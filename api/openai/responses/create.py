@@ -16,13 +16,13 @@ from api.openai.responses.events import ResponseEvents
 from api.openai.responses.stored import (
     StoredResponse,
     load_response,
-    response_id,
     stamped,
     unanswered,
     whole_response,
 )
 from shared.clock import now_ms
 from shared.database import Row
+from shared.dialects.responses.resource import response_id
 from shared.jobs.endpoints import Endpoint
 from shared.jobs.options import JobOptions
 from shared.jobs.reader import FullJob

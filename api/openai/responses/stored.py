@@ -60,11 +60,6 @@ class StoredResponse:
         return bool(self.full.job["state"] == JobState.COMPLETED)
 
 
-def response_id(job_id: str) -> str:
-    """Name the response that a job is."""
-    return PREFIX + job_id.removeprefix(OF_JOB)
-
-
 async def load_response(
     request: Request, tenant_id: str, identity: str, *, param: str = "response_id"
 ) -> StoredResponse:

@@ -43,9 +43,18 @@ _TOOL_FIELDS = ("description", "parameters", "strict")
 INCOMPLETE = {Finish.LENGTH: "max_output_tokens", Finish.CONTENT_FILTER: "content_filter"}
 
 
-def response_id(bare: str) -> str:
-    """Name a response by the bare id of its job."""
-    return f"resp_{bare}"
+_CUT = b'"incomplete_details":{"reason"'
+
+
+def response_id(job_id: str) -> str:
+    """Name the response that a job is, by the job's id or the bare end of it."""
+    return f"resp_{job_id.removeprefix('job_')}"
+
+
+def is_incomplete(raw: bytes) -> bool:
+    """Tell of a response, as we write it, whether it ended before its model had come to the end."""
+    # In a text the quotes would be escaped.
+    return _CUT in raw
 
 
 def resource(

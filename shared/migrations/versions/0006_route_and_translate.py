@@ -18,6 +18,10 @@ def upgrade() -> None:
     with op.batch_alter_table("tenant", schema=None) as batch_op:
         batch_op.add_column(sa.Column("tier", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("regions", _json(), nullable=True))
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.add_column(
+            sa.Column("background", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
     _create_catalog()
 
 
@@ -50,6 +54,8 @@ def _create_catalog() -> None:
 def downgrade() -> None:
     for table in ("catalog_revision", "route", "deployment"):
         op.drop_table(table)
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.drop_column("background")
     with op.batch_alter_table("tenant", schema=None) as batch_op:
         batch_op.drop_column("regions")
         batch_op.drop_column("tier")
