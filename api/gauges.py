@@ -1,7 +1,8 @@
 """The pulse as Prometheus gauges: what is counted in the database when somebody asks."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
@@ -12,10 +13,12 @@ from shared.errors import NotFound
 from shared.jobs.pulse import Reading
 from shared.jobs.pulse_store import Depth
 from shared.jobs.transitions import Priority
+from shared.routing.breaker_states import BreakerState, Standing
 from shared.routing.catalog import Catalog
 from shared.telemetry.labels import deployment_label
 
 Key = tuple[str, ...]
+BREAKER_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 class _Fixed(Collector):
@@ -57,6 +60,19 @@ def gauges(reading: Reading | None, catalog: Catalog) -> Iterator[Metric]:
         workers.add_metric([state], getattr(crew, state))
     yield workers
     yield _gauge("penstock_in_flight_jobs", "Jobs in hand, as the workers say", crew.in_flight)
+
+
+def breaker_gauge(standings: Mapping[str, Standing] | None, catalog: Catalog) -> Iterator[Metric]:
+    """Return the state of each configured deployment's breaker; none where Redis does not tell."""
+    if standings is None:
+        return
+    text = "Whether a deployment is left alone: 0 closed, 1 half open, 2 open"
+    family = GaugeMetricFamily("penstock_breaker_state", text, labels=["deployment"])
+    at = monotonic()
+    for name in sorted({each.deployment.name for each in catalog.lanes().values()}):
+        standing = standings.get(name)
+        family.add_metric([name], 0 if standing is None else BREAKER_VALUES[standing.state(at)])
+    yield family
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

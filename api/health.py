@@ -1,21 +1,25 @@
 """`/healthz`: alive. `/readyz`: consuming. `/metrics`: numbers for Prometheus. None asks for a key."""
 
 import asyncio
+from collections.abc import Mapping
 
 import orjson
 import structlog
 from prometheus_client.exposition import choose_encoder
+from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.gauges import gauges, registry_of
+from api.gauges import breaker_gauge, gauges, registry_of
 from shared.database import is_unavailable
 from shared.jobs.pulse import Pulse, Reading
 from shared.resources import Resources
+from shared.routing.breaker_states import Standing, read_standings
 from shared.telemetry.totals import totals
 
 OK, NOT_READY = 200, 503
+PATIENCE_S = 2.0
 log = structlog.get_logger()
 
 
@@ -42,7 +46,8 @@ async def metrics(request: Request) -> Response:
     folder = resources.settings.data_dir / "metrics"
     counted = await asyncio.to_thread(totals, folder)
     reading = await _reading(request.state.pulse)
-    registry = registry_of([*counted, *gauges(reading, resources.catalog)])
+    breakers = breaker_gauge(await _standings(resources), resources.catalog)
+    registry = registry_of([*counted, *gauges(reading, resources.catalog), *breakers])
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), headers={"Content-Type": content_type})
 
@@ -54,6 +59,15 @@ async def _reading(pulse: Pulse) -> Reading | None:
         if not is_unavailable(error):
             raise
         log.warning("metrics.database_unavailable", error=str(error)[:500])
+        return None
+
+
+async def _standings(resources: Resources) -> Mapping[str, Standing] | None:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await read_standings(resources.redis)
+    except (RedisError, OSError, TimeoutError) as error:
+        log.warning("metrics.redis_unavailable", error=str(error)[:500])
         return None
 
 
