@@ -196,8 +196,9 @@ def _call(body: Body) -> dict[str, Any] | None:
 
 
 def _schema(given: Body, plain: str, own: str) -> Any:
-    """Return the JSON schema under one name, or Google's own under another with its types in lower case."""
-    return given[plain] if plain in given else _lowered(given.get(own))
+    """Return a JSON schema by its name, in either spelling, or Google's own with its types in lower case."""
+    spelled = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in plain)
+    return given.get(plain) or given.get(spelled) or _lowered(given.get(own))
 
 
 def _lowered(schema: Any) -> Any:

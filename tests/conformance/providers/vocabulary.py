@@ -21,6 +21,7 @@ from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.usage import Usage
 from tests.fakes.upstream_answers import chat_usage
+from tests.fakes.upstream_gemini_wire import gemini_usage
 from tests.fakes.upstream_messages_wire import messages_usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -104,6 +105,11 @@ def _used_by_messages(body: Mapping[str, Any]) -> Usage:
     return Usage(said["input_tokens"], said["output_tokens"])
 
 
+def _used_by_gemini(body: Mapping[str, Any]) -> Usage:
+    said = gemini_usage(body)
+    return Usage(said["promptTokenCount"], said["candidatesTokenCount"])
+
+
 CHAT = Vocabulary(
     vendor="openai",
     dialect=Dialect.CHAT,
@@ -140,5 +146,27 @@ MESSAGES = Vocabulary(
     },
     marks={"type": "message", "role": "assistant"},
 )
-VOCABULARIES: Mapping[str, Vocabulary] = {"openai_compatible": CHAT, "anthropic": MESSAGES}
+GEMINI = Vocabulary(
+    vendor="gemini",
+    dialect=Dialect.GEMINI,
+    too_long={
+        "error": {
+            "code": 400,
+            "message": "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576).",
+            "status": "INVALID_ARGUMENT",
+        }
+    },
+    limited={"code": 429, "message": "Resource exhausted.", "status": "RESOURCE_EXHAUSTED"},
+    used=_used_by_gemini,
+    limits={},
+    marks={},
+    ends_by_finish=True,
+    many_choices=True,
+    json_mode=True,
+)
+VOCABULARIES: Mapping[str, Vocabulary] = {
+    "openai_compatible": CHAT,
+    "anthropic": MESSAGES,
+    "gemini": GEMINI,
+}
 """Each against the fake upstream; the sandbox speaks `CHAT` by itself."""
