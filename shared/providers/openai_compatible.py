@@ -170,6 +170,10 @@ class OpenAICompatible:
             for name, value in request.body.items()
             if name not in self._vendor.drops and not name.startswith(OWN_KEYS)
         }
+        # What a client may say to this vendor alone: others would refuse it.
+        alone = request.body.get(f"{OWN_KEYS}_{self._vendor.name}")
+        if isinstance(alone, dict):
+            body = {**alone, **body}
         for name, theirs in self._vendor.renames.items():
             if name in body:
                 body.setdefault(theirs, body.pop(name))

@@ -24,6 +24,7 @@ class Exchange:
         raw = orjson.dumps(body)
         self._incoming.put_nowait({"type": "http.request", "body": raw, "more_body": False})
         pairs = {"content-type": "application/json", **headers}
+        path, _, query = path.partition("?")
         scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -31,7 +32,7 @@ class Exchange:
             "method": "POST",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "root_path": "",
             "scheme": "http",
             "server": ("penstock", 80),
