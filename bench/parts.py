@@ -13,6 +13,7 @@ from bench import (
     long_poll,
     rescue,
     returns,
+    routing,
     submit,
     translate,
 )
@@ -28,6 +29,7 @@ LEAST_PACE = 0.9
 MOST_MB = 400
 RESCUED_WITHIN_S = {"default": 90, "of the tests": 5}
 SCRIPT_AT_ONCE = 1000
+MOST_DECISION_US = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,23 @@ def measure_rescue(upstream: Upstream, _options: Options) -> Section:
     return Section(title, rows, [asdict(each) for each in found])
 
 
+def measure_routing(_upstream: Upstream, _options: Options) -> Section:
+    """Which target goes first, of 50 deployments with two keys each."""
+    found = routing.measure()
+    rows = [
+        Row(
+            each.strategy,
+            f"{each.us:.0f} µs",
+            f"≤ {MOST_DECISION_US} µs",
+            each.us <= MOST_DECISION_US,
+            f"slowest round {each.slowest_us:.0f} µs",
+        )
+        for each in found
+    ]
+    title = f"routing: a decision among {routing.DEPLOYMENTS} deployments with 2 keys each"
+    return Section(title, rows, [asdict(each) for each in found])
+
+
 PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "jobs": measure_jobs,
     "in_flight": measure_in_flight,
@@ -175,6 +194,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     "bulk_submit_postgres": lambda upstream, options: bulk_parts.measure_on_postgres(
         upstream, options.lines
     ),
+    "routing": measure_routing,
     "fairness": lambda upstream, _options: fairness.measure_fairness(upstream),
     "drain": lambda upstream, options: drains.measure_drain(upstream, options.lines),
     "workers": lambda upstream, options: drains.measure_workers(upstream, options.lines),

@@ -11,7 +11,6 @@ Json = Mapping[str, Any]
 _IMAGES = frozenset({"image_url", "input_image", "image"})
 _AUDIO = frozenset({"input_audio", "audio"})
 _FILES = frozenset({"file", "input_file", "document"})
-_PLAIN_FORMATS = (None, "text")
 _LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -94,7 +93,7 @@ def _is_structured(body: Json) -> bool:
         _part(_part(body, "output_config"), "format"),
         _part(body, "output_format"),
     )
-    if any(each.get("type") not in _PLAIN_FORMATS for each in formats):
+    if any(str(each.get("type", "text")) != "text" for each in formats):
         return True
     config = _part(body, "generationConfig", "generation_config")
     kind = config.get("responseMimeType") or config.get("response_mime_type")
@@ -142,7 +141,7 @@ _NESTED = ("output", "parts", "content", "text")
 
 
 def _needs_of(part: Json) -> set[Capability]:
-    kind = part.get("type")
+    kind = str(part.get("type"))
     if kind in _IMAGES:
         return {Capability.VISION}
     if kind in _AUDIO:

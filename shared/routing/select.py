@@ -1,15 +1,18 @@
 """Which targets to try for a request, and in what order: one pure decision, no clock and no dice of its own."""
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from shared.errors import BadRequest
 from shared.routing.facts import Facts
-from shared.routing.load import IDLE, Load, Loads
+from shared.routing.load import Loads
 from shared.routing.model import Capability, Deployment, Route, Strategy, Target
 from shared.routing.strategies import Question, ranked
 
 SURELY_TOO_LONG = 2
 """A guess of the input's tokens may be too high, but not by this factor."""
+LIMITED, MAY_BE_TOO_LONG, OPEN = 1, 2, 4
+"""What puts a target behind others; the higher goes before the lower."""
 EMBEDS_ONLY = frozenset({Capability.EMBEDDINGS})
 WORDS = {
     Capability.VISION: "a model that reads pictures",
@@ -49,12 +52,18 @@ def order(route: Route, facts: Facts, load: Loads, turn: int, chance: float) -> 
     fitting = fitting_deployments(route, facts)
     # Both in step would give every deployment always the same key.
     lap = turn // len(fitting) if route.strategy is Strategy.ROUND_ROBIN else turn
-    found = list[tuple[bool, Target]]()
+    tokens, pools, known = facts.input_tokens + facts.output_tokens, route.pools, load.get
+    groups: list[list[Target]] = [[] for _ in range(8)]
     for each in ranked(fitting, Question(route, facts, load, turn, chance)):
-        doubtful, pool = _may_be_too_long(each, facts), route.pools[each.name]
-        found.extend((doubtful, one) for one in (_turned(pool, lap) if len(pool) > 1 else pool))
-    found.sort(key=lambda pair: _put_off(pair[0], load.get(pair[1].lane_key, IDLE)))
-    return tuple(target for _, target in found)
+        window, pool = each.context_tokens, pools[each.name]
+        group = 0 if window is None or tokens <= window else MAY_BE_TOO_LONG
+        if len(pool) > 1 and (start := lap % len(pool)):
+            pool = pool[start:] + pool[:start]
+        for target in pool:
+            its = known(target.lane_key)
+            late = 0 if its is None else OPEN * its.open + LIMITED * its.limited
+            groups[group + late].append(target)
+    return tuple(chain.from_iterable(groups))
 
 
 def fitting_deployments(route: Route, facts: Facts) -> tuple[Deployment, ...]:
@@ -64,19 +73,26 @@ def fitting_deployments(route: Route, facts: Facts) -> tuple[Deployment, ...]:
         NothingFits: there is none.
     """
     offered = route.tiers.get(facts.tier or "", route.deployments)
-    fitting = tuple(each for each in offered if _fits(each, facts))
+    fitting = _all_fitting(offered, facts)
     if not fitting:
         raise _nothing(route, offered, facts)
     return fitting
 
 
-def _fits(deployment: Deployment, facts: Facts) -> bool:
-    return (
-        (facts.regions is None or _is_in(deployment.region, facts.regions))
-        and (not facts.needs or all(map(deployment.can, facts.needs)))
-        and not _is_too_long(deployment, facts)
-        and not _says_too_much(deployment, facts)
-        and (facts.embeds or deployment.capabilities != EMBEDS_ONLY)
+def _all_fitting(offered: Sequence[Deployment], facts: Facts) -> tuple[Deployment, ...]:
+    needs, output = facts.needs, facts.output_tokens
+    # Whatever is said of a region holds for all deployments in it.
+    regions = {each.region for each in offered} if facts.regions is not None else ()
+    outside = {each for each in regions if not _is_in(each, facts.regions or ())}
+    longest = facts.input_tokens / SURELY_TOO_LONG
+    return tuple(
+        each
+        for each in offered
+        if not (outside and each.region in outside)
+        and (each.context_tokens is None or longest <= each.context_tokens)
+        and (each.max_output_tokens is None or output <= each.max_output_tokens)
+        and ((able := each.capabilities) is None or needs <= able or all(map(each.can, needs)))
+        and (facts.embeds or able != EMBEDS_ONLY)
     )
 
 
@@ -90,11 +106,6 @@ def _is_in(region: str | None, allowed: Iterable[str]) -> bool:
 def _is_too_long(deployment: Deployment, facts: Facts) -> bool:
     window = deployment.context_tokens
     return window is not None and facts.input_tokens > window * SURELY_TOO_LONG
-
-
-def _may_be_too_long(deployment: Deployment, facts: Facts) -> bool:
-    window = deployment.context_tokens
-    return window is not None and facts.input_tokens + facts.output_tokens > window
 
 
 def _says_too_much(deployment: Deployment, facts: Facts) -> bool:
@@ -132,12 +143,3 @@ def _writes(deployment: Deployment) -> bool:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]} at once"
-
-
-def _put_off(doubtful: bool, load: Load) -> int:
-    return 4 * load.open + 2 * doubtful + load.limited
-
-
-def _turned(some: Sequence[Target], turn: int) -> Sequence[Target]:
-    start = turn % len(some)
-    return (*some[start:], *some[:start])

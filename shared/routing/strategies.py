@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, log
 from random import Random
 
 from shared.routing.facts import Facts
@@ -39,12 +40,12 @@ def _by_priority(some: Deployments, _asked: Question) -> Deployments:
 
 def _weighted(some: Deployments, asked: Question) -> Deployments:
     # Efraimidis and Spirakis: of all that are left, each is next as often as its weight says.
-    dice = Random(asked.chance)  # noqa: S311 - spreads calls
+    dice = Random(asked.chance).random  # noqa: S311 - spreads calls
     weights = asked.route.weights
 
     def drawn(each: Deployment) -> float:
-        weight = weights.get(each.name, each.weight)
-        return dice.random() ** (1 / weight) if weight > 0 else -1.0
+        weight = weights.get(each.name, each.weight) if weights else each.weight
+        return log(1 - dice()) / weight if weight > 0 else -inf
 
     return sorted(some, key=drawn, reverse=True)
 
@@ -55,10 +56,15 @@ def _round_robin(some: Deployments, asked: Question) -> Deployments:
 
 
 def _least_busy(some: Deployments, asked: Question) -> Deployments:
+    known, pools = asked.load.get, asked.route.pools
+
     def busy(each: Deployment) -> float:
-        loads = [asked.load.get(one.lane_key, IDLE) for one in asked.route.pools[each.name]]
-        limit = sum(one.limit or each.concurrency for one in loads)
-        return sum(one.under_way for one in loads) / limit
+        under_way = limit = 0
+        for target in pools[each.name]:
+            its = known(target.lane_key, IDLE)
+            under_way += its.under_way
+            limit += its.limit or each.concurrency
+        return under_way / limit
 
     return sorted(_round_robin(some, asked), key=busy)
 
@@ -67,20 +73,26 @@ def _by_latency(some: Deployments, asked: Question) -> Deployments:
     turned = _round_robin(some, asked)
     if asked.chance < EXPLORED:
         return turned
-    took = {each.name: _latency(each, asked) for each in turned}
-    alike = min(took.values()) * ALIKE
-    return sorted(turned, key=lambda each: max(took[each.name], alike))
+    took = _latencies(turned, asked)
+    alike = min(took) * ALIKE
+    return [turned[at] for at in sorted(range(len(took)), key=lambda at: max(took[at], alike))]
 
 
-def _latency(deployment: Deployment, asked: Question) -> float:
-    """How long until an answer, repeated tries counted; who was never called is asked soon."""
-    known = list[float]()
-    for target in asked.route.pools[deployment.name]:
-        its = asked.load.get(target.lane_key, IDLE)
-        took = its.first_token_ms if asked.facts.streams else its.total_ms
-        if took is not None:
-            known.append(took / max(LEAST_SUCCESS, 1 - its.errors))
-    return min(known, default=0.0)
+def _latencies(some: Deployments, asked: Question) -> list[float]:
+    """How long each takes until an answer, repeated tries counted; 0: it was never called, so it is soon."""
+    known, pools, streams = asked.load.get, asked.route.pools, asked.facts.streams
+    found = []
+    for each in some:
+        best = 0.0
+        for target in pools[each.name]:
+            if (its := known(target.lane_key)) is None:
+                continue
+            took = its.first_token_ms if streams else its.total_ms
+            if took is not None:
+                took /= max(LEAST_SUCCESS, 1 - its.errors)
+                best = min(took, best or took)
+        found.append(best)
+    return found
 
 
 def _by_cost(some: Deployments, asked: Question) -> Deployments:
