@@ -25,6 +25,7 @@ from api.job_replies import (
     wait_and_load,
 )
 from api.job_request import JobLookup, JobSubmit
+from api.openai.responses.conversation import continued
 from api.pagination import find_page, list_page
 from api.prefer import LONGEST_WAIT_S, preference
 from shared.auth.permissions import Permission
@@ -49,7 +50,10 @@ async def create(request: Request) -> Response:
     who = await principal(request, Permission.JOBS_WRITE)
     settings = request.state.resources.settings
     asked, _ = await read_model(request, JobSubmit, max_bytes=settings.max_body_bytes)
-    return await submit(request, who.tenant_id, asked.endpoint, asked.body, asked)
+    body = asked.body
+    if asked.endpoint is Endpoint.RESPONSES:
+        body = await continued(request, who.tenant_id, body)
+    return await submit(request, who.tenant_id, asked.endpoint, body, asked)
 
 
 async def submit(
@@ -215,6 +219,9 @@ async def retry(request: Request) -> Response:
     job_id = request.path_params["job_id"]
     full = await load(request, who.tenant_id, job_id)
     _refuse_line(full, f"POST /v1/batches/{full.job['batch_id']}/retry, for all that failed")
+    if full.job["background"]:
+        detail = "The end of a response is final: create it again."
+        raise Conflict(detail, code="not_retryable")
     lifetime_ms = round(resources.settings.default_lifetime_s * 1000)
     async with resources.database.transaction() as db:
         opened = await change_store.retry(db, who.tenant_id, job_id, lifetime_ms=lifetime_ms)

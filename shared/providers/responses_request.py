@@ -25,7 +25,7 @@ def response_request(
     asked = request.body
     if asked.get("previous_response_id") is not None and INHERITED not in asked:
         message = (
-            "`previous_response_id` is understood by POST /v1/responses only: send the items of the"
+            "`previous_response_id` is not understood in a line of a batch: send the items of the"
             " conversation in `input` instead"
         )
         raise BadRequest(message, provider=provider, sent=False)

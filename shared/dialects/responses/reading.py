@@ -63,7 +63,7 @@ def _refuse(body: Json) -> None:
             raise Unreadable(message, name)
     if body.get("previous_response_id") is not None and INHERITED not in body:
         message = (
-            "`previous_response_id` is understood by POST /v1/responses only: send the items of the"
+            "`previous_response_id` is not understood in a line of a batch: send the items of the"
             " conversation in `input` instead."
         )
         raise Unreadable(message, "previous_response_id")
