@@ -17,7 +17,3 @@ def test_each_level_is_three_headers() -> None:
         "anthropic-ratelimit-output-tokens-remaining": "0",
         "anthropic-ratelimit-output-tokens-reset": "2027-01-15T08:01:00.000Z",
     }
-
-
-def test_other_units_are_left_out() -> None:
-    assert anthropic_headers([Level("concurrency", 600, 99, 0.1)], NOW) == {}
