@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 import structlog
 
 from shared.dialects.responses.resource import is_incomplete
@@ -13,7 +12,7 @@ from shared.jobs.transitions import CANCELLED, JobState, Reason
 from shared.providers.errors import ProviderError
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.prepare import Unworkable
-from workers.attempt.retry import Decision, GiveUp, Retry
+from workers.attempt.retry import CallFailed, GiveUp, Retry
 from workers.resources import WorkerResources
 
 log = structlog.get_logger()
@@ -48,12 +47,13 @@ def unworkable(hold: Hold, error: Unworkable) -> ClaimEnd:
     return _end(hold, JobState.FAILED, error.reason, error=_error(error.code, error.message))
 
 
-def after_failure(hold: Hold, error: ProviderError, decision: Decision) -> ClaimEnd:
+def after_failure(hold: Hold, failure: CallFailed) -> ClaimEnd:
     """Go on as `decide` said."""
+    error, decision = failure.error, failure.decision
     shown = _provider_error(error)
     if isinstance(decision, GiveUp):
         state = JobState.EXPIRED if decision.reason is Reason.DEADLINE else JobState.FAILED
-        result = _provider_answer(error)
+        result = Result(error.status or 0, failure.answer) if failure.answer else None
         failures = max(1, hold.failures)
         return _end(hold, state, decision.reason, error=shown, failures=failures, result=result)
     return _end(
@@ -110,14 +110,3 @@ def _provider_error(error: ProviderError) -> dict[str, Any]:
     if error.body:
         shown["snippet"] = error.body[:SNIPPET].decode("utf-8", "replace").replace("\x00", "")
     return shown
-
-
-def _provider_answer(error: ProviderError) -> Result | None:
-    # A provider's refusal is an answer too: its client may want to read it as it was.
-    if error.status is None or error.status < 400 or not error.body:  # noqa: PLR2004
-        return None
-    try:
-        orjson.loads(error.body)
-    except orjson.JSONDecodeError:
-        return None
-    return Result(error.status, error.body)

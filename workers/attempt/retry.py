@@ -64,12 +64,18 @@ Decision = Retry | Wait | GiveUp
 
 
 class CallFailed(Exception):
-    """The provider failed, and `decision` says what becomes of the job."""
+    """The provider failed, and `decision` says what becomes of the job.
 
-    def __init__(self, error: ProviderError, decision: Decision) -> None:
+    `answer` is the body of its refusal as the client's dialect tells it, if there is one.
+    """
+
+    def __init__(
+        self, error: ProviderError, decision: Decision, answer: bytes | None = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.decision = decision
+        self.answer = answer
 
     @property
     def kind(self) -> Failure | None:

@@ -45,7 +45,7 @@ def _ended_by(error: Exception, hold: Hold) -> ClaimEnd | None:
     if isinstance(error, MustWait):
         return finish.waits(hold, error.reason, error.delay_ms, lane=error.lane)
     if isinstance(error, CallFailed):
-        return finish.after_failure(hold, error.error, error.decision)
+        return finish.after_failure(hold, error)
     if isinstance(error, ClaimLost):
         hold.stop = Stop.CANCELLED if error.standing is Standing.CANCELLED else Stop.LOST
         return finish.stopped(hold)

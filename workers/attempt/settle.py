@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import monotonic
 
+import orjson
 import structlog
 
+from shared.dialects.errors import error_body
 from shared.inference.response import InferenceResponse
 from shared.inference.usage import Usage
 from shared.jobs.claims import AttemptEnd
@@ -164,7 +167,7 @@ async def failed(trial: Trial, error: ProviderError, *, ours: bool = False) -> C
         await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
         resources.loads.limited(target, seconds=decision.pause_s)
     await _settle_failure(error, trial, cut)
-    return CallFailed(error, decision)
+    return CallFailed(error, decision, refusal(error, trial.asking))
 
 
 async def interrupted(trial: Trial) -> None:
@@ -187,6 +190,20 @@ async def interrupted(trial: Trial) -> None:
     trial.judge(trial.closing.verdict)
     limiter = trial.resources.limiter
     await limiter.settle(trial.admission.reservation, None, outcome=Outcome.FAILED)
+
+
+def refusal(error: ProviderError, asking: Asking | None) -> bytes | None:
+    """Return a provider's refusal as its client reads errors; None where it was not a proper one."""
+    if error.status is None or error.status < HTTPStatus.BAD_REQUEST or not error.body:
+        return None
+    try:
+        orjson.loads(error.body)
+    except orjson.JSONDecodeError:
+        return None
+    if asking is None or asking.bridge.provider is asking.work.dialect:
+        # In its own words: its client may want to read it as it was.
+        return error.body
+    return orjson.dumps(error_body(asking.work.dialect, error.status, error.code, error.message))
 
 
 def _discreet(error: ProviderError) -> ProviderError:
