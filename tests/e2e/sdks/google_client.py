@@ -99,7 +99,8 @@ def look(client: genai.Client, model: str, text: str, png: str) -> Any:
 
 def embed(client: genai.Client, model: str, texts: list[str], **more: Any) -> Any:
     """Have vectors made."""
-    contents: Any = texts
+    # Texts alone would be the parts of one content, which has one vector.
+    contents: Any = [types.Content(parts=[types.Part(text=text)]) for text in texts]
     config = types.EmbedContentConfig(**more)
     answer = client.models.embed_content(model=model, contents=contents, config=config)
     return [each.values for each in answer.embeddings or []]
