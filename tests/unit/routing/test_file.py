@@ -1,0 +1,99 @@
+"""A wrong file is refused by its line and its field."""
+
+import pytest
+
+from shared.routing.catalog import contents_of
+from shared.routing.file import parse
+from shared.routing.lines import line_of
+from shared.routing.problem import ConfigError
+
+GOOD = """\
+# a comment
+[[deployments]]
+name = "a"
+provider = "sandbox"
+model = "echo"
+
+[[deployments]]
+name = "b"
+provider = "openai"
+model = "gpt"
+keys = ["one", "two"]
+
+[deployments.price]
+input_usd = 1.0
+
+[[routes]]
+model = "m"
+strategy = "weighted"
+deployments = ["a", "b"]
+weights = { a = 1 }
+"""
+
+
+def problem(text: str) -> tuple[int | None, str | None, str]:
+    with pytest.raises(ConfigError) as told:
+        contents_of(parse(text))
+    found = told.value.problem
+    return found.line, found.field, found.message
+
+
+def test_a_good_file_is_taken() -> None:
+    contents = contents_of(parse(GOOD))
+
+    assert list(contents.deployments) == ["a", "b"]
+    assert contents.routes["m"].weights == {"a": 1}
+    assert contents_of(parse("")).routes == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "words"),
+    [
+        ('model = "gpt"', 'model = "gpt', 10, None, "not valid TOML"),
+        ('provider = "openai"', 'provider = "nobody"', 9, "deployments.1.provider", "no provider"),
+        ('model = "gpt"', "rpm = 0", 7, "deployments.1.model", "Field required"),
+        ('model = "gpt"', 'model = "gpt"\nrpm = 0', 11, "deployments.1.rpm", "greater than 0"),
+        ("input_usd = 1.0", "input_usd = -1", 14, "deployments.1.price.input_usd", "greater"),
+        ("input_usd = 1.0", "colour = 1", 13, "deployments.1.price.input_usd", "required"),
+        ('keys = ["one", "two"]', 'keys = ["", "x"]', 7, "deployments.1", "needs a key"),
+        ('keys = ["one", "two"]', 'keys = ["x", "x"]', 11, "deployments.1.keys", "twice"),
+        (
+            'keys = ["one", "two"]',
+            'keys = ["env:NO_SUCH_ONE"]',
+            11,
+            "deployments.1.keys",
+            "not set",
+        ),
+        ('name = "b"', 'name = "a"', 8, "deployments.1.name", "more than one deployment"),
+        ('["a", "b"]', '["a", "c"]', 19, "routes.0.deployments.1", "names the deployment c"),
+        ("{ a = 1 }", "{ c = 1 }", 20, "routes.0.weights.c", "none of the deployments"),
+        ('"weighted"', '"fastest"', 18, "routes.0.strategy", "'priority'"),
+        ('"weighted"', '"difficulty"', 16, "routes.0", "come together"),
+        ("[[routes]]", "[[route]]", 16, "route", "Extra inputs"),
+        ("# a comment", "deployments = 1", 2, None, "not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_told_by_line_and_field(
+    old: str, new: str, line: int, field: str | None, words: str
+) -> None:
+    assert old in GOOD
+
+    where, what, said = problem(GOOD.replace(old, new))
+
+    assert words in said
+    assert (where, what) == (line, field)
+
+
+def test_inline_tables_and_quoted_keys_have_lines_too() -> None:
+    text = 'deployments = [\n  { name = "a" },\n]\n"routes" = 3\n'
+
+    assert line_of(text, ("deployments", 0, "model")) == 1
+    assert line_of(text, ("routes",)) == 4
+    assert line_of(text, ("nothing",)) is None
+    assert line_of(text, ()) is None
+
+
+def test_a_multi_line_pool_is_found_at_its_key() -> None:
+    text = '[[deployments]]\nname = "a"\nkeys = [\n  "x",\n  "y",\n]\n'
+
+    assert line_of(text, ("deployments", 0, "keys", 1)) == 3
