@@ -151,3 +151,58 @@ def test_a_bare_429_lasts_until_what_ran_out_is_back(
     feedback: LimitFeedback | None, seconds: float | None
 ) -> None:
     assert reset_s(feedback) == seconds
+
+
+def test_limits_are_read_from_anthropics_headers() -> None:
+    headers = {
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": "2026-10-21T07:28:05Z",
+        "anthropic-ratelimit-tokens-limit": "40000",
+        "anthropic-ratelimit-tokens-remaining": "39000",
+        "anthropic-ratelimit-tokens-reset": "2026-10-21T07:29:00+00:00",
+        "anthropic-ratelimit-input-tokens-remaining": "1",
+    }
+
+    found = limit_feedback(headers, now_ms=THEN_MS)
+
+    assert found == LimitFeedback(
+        remaining_requests=0,
+        reset_requests_s=5.0,
+        remaining_tokens=39000,
+        reset_tokens_s=60.0,
+        limit_requests=50,
+        limit_tokens=40000,
+    )
+    assert reset_s(found) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("reset", "date", "seconds"),
+    [
+        ("2026-10-21T07:28:05Z", None, 5.0),
+        ("2026-10-21T07:27:00Z", None, 0.0),
+        # The provider's clock is ahead of ours: only its own difference counts.
+        ("2026-10-21T08:28:05Z", "Wed, 21 Oct 2026 08:28:00 GMT", 5.0),
+        ("2026-10-21T07:28:05", None, None),
+        ("2126-10-21T07:28:05Z", None, None),
+        ("soon", None, None),
+    ],
+)
+def test_a_reset_may_be_a_point_in_time(
+    reset: str, date: str | None, seconds: float | None
+) -> None:
+    headers = {"anthropic-ratelimit-input-tokens-remaining": "3"}
+    headers["anthropic-ratelimit-input-tokens-reset"] = reset
+    if date is not None:
+        headers["date"] = date
+
+    found = limit_feedback(headers, now_ms=THEN_MS)
+
+    assert found == LimitFeedback(remaining_tokens=3, reset_tokens_s=seconds)
+
+
+def test_a_point_in_time_means_nothing_where_nobody_tells_the_time() -> None:
+    headers = {"anthropic-ratelimit-requests-reset": "2026-10-21T07:28:05Z"}
+
+    assert limit_feedback(headers) == LimitFeedback()
