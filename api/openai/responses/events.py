@@ -40,7 +40,7 @@ class ResponseEvents:
         self._number = 0
         self._sent = Sent()
         self._opened = False
-        self._ended = False
+        self._last: Json | None = None
 
     @property
     def begun(self) -> bool:
@@ -50,7 +50,7 @@ class ResponseEvents:
     @property
     def lacks_something(self) -> bool:
         """Tell whether the last event has not come."""
-        return not self._ended
+        return self._last is None
 
     def opening(self) -> bytes:
         """Return what is told at once of a response in the background: that it is there.
@@ -77,8 +77,8 @@ class ResponseEvents:
         return self._tell(told)
 
     def end(self) -> bytes:
-        """Return nothing: the last event says that it is the last."""
-        return b""
+        """Return the last event: only now the answer is stored, and will not change any more."""
+        return b"" if self._last is None else self._end(self._last)
 
     def failed(self, error: PenstockError, scope: Scope) -> bytes:  # noqa: ARG002 - as all have it
         """Return the event that tells of a failure: the response's own, or of this stream only."""
@@ -86,7 +86,7 @@ class ResponseEvents:
             cancelled = error.extra.get("job_status") == JobState.CANCELLED
             status = "cancelled" if cancelled else "failed"
             whole = unanswered(self._stored, status, error)
-            return self._tell([events.lifecycle(events.FAILED, whole)])
+            return self._open() + self._end(events.lifecycle(events.FAILED, whole))
         told = openai_error(error)
         names = ("code", "message", "param")
         # Flat for OpenAI's types, and as an object, which makes its clients raise it.
@@ -109,21 +109,18 @@ class ResponseEvents:
         pieces = [self._open()]
         for event in told:
             kind = event.get("type")
-            # We have said it in our own words.
-            if kind in events.OPENINGS or self._ended:
-                continue
-            self._sent.note(event)
             if kind in events.LAST:
-                self._ended = True
-                event = {**event, "response": stamped(event["response"], self._finished_s())}  # noqa: PLW2901
-                # It is told in any case: who comes back must not wait for ever.
-                self._number = max(self._number, self._after + 1)
-            pieces.append(self._framed(event))
+                self._last = event
+            elif kind not in events.OPENINGS:  # which we have said in our own words
+                self._sent.note(event)
+                pieces.append(self._framed(event))
         return b"".join(pieces)
 
-    def _finished_s(self) -> int:
-        finished_at = self._stored.full.job["finished_at"]
-        return int(finished_at or now_ms()) // 1000
+    def _end(self, event: Json) -> bytes:
+        # It is told in any case: who comes back must not wait for ever.
+        self._number = max(self._number, self._after + 1)
+        finished_at = self._stored.full.job["finished_at"] or now_ms()
+        return self._framed({**event, "response": stamped(event["response"], finished_at // 1000)})
 
     def _framed(self, event: Json) -> bytes:
         number, self._number = self._number, self._number + 1
