@@ -49,6 +49,9 @@ def gauges(reading: Reading | None, catalog: Catalog) -> Iterator[Metric]:
     yield _gauge("penstock_scheduled_jobs", "Jobs whose time has not come", reading.scheduled)
     yield _gauge("penstock_running_jobs", "Jobs in workers' hands", running.jobs)
     yield _gauge("penstock_overdue_leases", "Running jobs whose lease is over", running.overdue)
+    valid = not catalog.status.problems
+    text = "Whether deployments and routes are those of the newest configuration"
+    yield _gauge("penstock_config_valid", text, float(valid))
     yield _gauge("penstock_leader_present", "Whether a scheduler leads", float(reading.leader))
     yield _gauge(
         "penstock_outbox_messages", "Wake-ups not known to be sent", reading.outbox.messages

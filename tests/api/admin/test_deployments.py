@@ -230,3 +230,22 @@ async def test_the_configuration_is_told(app: WholeApp) -> None:
 
     assert told["valid"] is True
     assert (told["revision"], told["deployments"], told["routes"]) == (1, 2, 1)
+
+
+async def test_a_file_that_is_refused_is_visible(app: WholeApp) -> None:
+    app.settings.config.write_text(CONFIG.replace("[[routes]]", "[[routes]]\ncolour = 1"))
+    await app.resources.watch.look()
+
+    told = (await app.client.get("/v1/config")).json()
+    metrics = (await app.client_of(None).get("/metrics")).text
+
+    assert told["valid"] is False
+    assert told["errors"] == [
+        {
+            "line": 8,
+            "field": "routes.0.colour",
+            "message": "Extra inputs are not permitted",
+        }
+    ]
+    assert "penstock_config_valid 0.0" in metrics
+    assert (await app.client.get("/v1/models/filed-route")).status_code == 200
