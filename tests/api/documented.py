@@ -49,8 +49,8 @@ def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
 
 
 def operation_of(method: str, path: str) -> tuple[str, dict[str, Any]]:
-    """Return the documented path that fits; one without parameters goes first."""
-    for template in sorted(DOCUMENT["paths"], key=lambda each: each.count("{")):
+    """Return the documented path that fits; one without parameters goes first, then the longest."""
+    for template in sorted(DOCUMENT["paths"], key=lambda each: (each.count("{"), -len(each))):
         if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path):
             return template, DOCUMENT["paths"][template][method.lower()]
     raise AssertionError(f"{path} is not documented")
