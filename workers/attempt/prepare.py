@@ -84,6 +84,8 @@ async def _stored(job: ClaimedJob, resources: WorkerResources) -> bytes:
 async def _document_work(
     job: ClaimedJob, body: dict[str, JsonValue], resources: WorkerResources
 ) -> Work:
+    # One that came a moment ago is learned of here.
+    await resources.route(job.model)
     async with resources.database.reading() as db:
         file = await file_store.get(db, job.tenant_id, str(body["file_id"]))
     if file is None:
