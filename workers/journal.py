@@ -143,6 +143,8 @@ def _answer(end: ClaimEnd) -> tuple[int, bytes] | None:
     # Its caller waits for it: sent along it saves the way through the database.
     result = end.result
     awaited = end.job.priority == Priority.INTERACTIVE.rank and end.state == JobState.COMPLETED
+    # What is to be told beside it stands in the rows.
+    awaited = awaited and end.reason is None and not any(each.dropped for each in end.attempts)
     if not awaited or result is None or result.body is None or len(result.body) > MOST_SENT:
         return None
     return result.status_code, result.body

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from api.auth import principal
 from api.body import read_json
+from api.direct.aside import aside
 from api.direct.call import Call, failure_response, open_call
 from api.direct.vigil import NoAnswerYet, vigil
 from api.drafts import Direct
@@ -89,7 +90,7 @@ async def _answer(
     if failure is not None:
         return failure_response(call, failure, headers)
     status = full.result["status_code"] if full.result else 200
-    more = {**headers, **call.headers()}
+    more = {**headers, **call.headers(), **aside(full)}
     return Response(finish(raw, asked), status, more, "application/json")
 
 

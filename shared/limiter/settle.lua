@@ -30,7 +30,8 @@ end
 -- round trip is: the limit falls to the share that went well, at least to 0.7 and at most by half.
 local function judge(strain)
   lane.judged, lane.strained = lane.judged + 1, lane.strained + strain
-  if lane.judged < math.max(FEWEST_JUDGED, in_flight()) then return end
+  -- A failure comes sooner than an answer: of a burst, the first to end are the worst.
+  if lane.judged < math.max(FEWEST_JUDGED, 2 * in_flight()) then return end
   local judged, strained = lane.judged, lane.strained
   lane.judged, lane.strained = 0, 0
   if strained * 3 >= judged then

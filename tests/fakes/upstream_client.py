@@ -32,7 +32,7 @@ def rule(
     `chunk_delay_ms`), `status` (`status`, `headers`, `body`), `hang`, `drip` (`interval_ms`),
     `reset` (`at="start"` or in the body), `truncate_sse`, `missing_done` (`finish_reason=False`),
     `malformed_json`, `empty_choices`, `error_in_200` and `error_mid_stream` (`error`), `no_usage`,
-    `huge` (`mb`), `gate`. Every action takes `delay_ms`.
+    `huge` (`mb`), `gate`. Every action takes `delay_ms`, and `every=5` for each fifth call only.
     """
     wanted = {"model": model, "marker": marker, "key": key}
     match = {name: value for name, value in wanted.items() if value is not None}

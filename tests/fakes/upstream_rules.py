@@ -26,18 +26,28 @@ ACTIONS = frozenset(
 
 @dataclass(slots=True)
 class Rule:
-    """One treatment, for calls whose facts contain every given substring, `times` calls or forever."""
+    """One treatment, for calls whose facts contain every given substring, `times` calls or forever.
+
+    With `every` only each so-manieth of them.
+    """
 
     action: str = "ok"
     options: Mapping[str, Any] = field(default_factory=dict)
     match: Mapping[str, str] = field(default_factory=dict)
     times: int | None = None
+    every: int = 1
+    seen: int = 0
 
     def fits(self, facts: Mapping[str, str]) -> bool:
         """Tell whether this rule has turns left and matches a call's model, marker, key and path."""
         if self.times == 0:
             return False
         return all(wanted in facts.get(name, "") for name, wanted in self.match.items())
+
+    def is_due(self) -> bool:
+        """Count a call that fits, and tell whether it is one to be treated so."""
+        self.seen += 1
+        return self.seen % self.every == 0
 
 
 class Script:
@@ -60,7 +70,8 @@ class Script:
                 message = f"no action is called {action}: {', '.join(sorted(ACTIONS))}"
                 raise ValueError(message)
             match, times = options.pop("match", {}), options.pop("times", None)
-            self._rules.append(Rule(action, options, match, times))
+            every = options.pop("every", 1)
+            self._rules.append(Rule(action, options, match, times, every))
 
     def clear(self) -> None:
         """Forget every rule."""
@@ -69,7 +80,7 @@ class Script:
     def take(self, facts: Mapping[str, str]) -> Rule:
         """Return the rule for a call and use up one of its turns; without one, a plain answer."""
         for rule in self._rules:
-            if rule.fits(facts):
+            if rule.fits(facts) and rule.is_due():
                 if rule.times is not None:
                     rule.times -= 1
                 return rule

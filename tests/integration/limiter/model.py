@@ -181,7 +181,7 @@ class ModelLane:
     def _judge(self, now: int, strain: int) -> None:
         self.judged += 1
         self.strained += strain
-        if self.judged < max(FEWEST_JUDGED, self.in_flight(now)):
+        if self.judged < max(FEWEST_JUDGED, 2 * self.in_flight(now)):
             return
         share = Fraction(self.strained, self.judged)
         self.judged = self.strained = 0
