@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.dialects.embedding_openai import read_dimensions
 from shared.dialects.gemini.fields import Fields, fields, listed, text
-from shared.dialects.translator import Json, Unsupported
+from shared.dialects.translator import Json, Unreadable, Unsupported
 from shared.inference.embeddings import EmbeddingRequest, Embeddings
 
 KNOWN = frozenset({"model", "content", "outputDimensionality", "embedContentConfig"})
@@ -29,12 +29,15 @@ def read_google_requests(body: Json) -> EmbeddingRequest:
         Unsupported: it has more than text to embed, or asks for vectors of several sizes.
     """
     requests = listed(body.get("requests"), "requests")
+    if not requests:
+        message = "`requests` must not be empty"
+        raise Unreadable(message, "requests")
     read = [_one(each, f"requests[{number}].") for number, each in enumerate(requests)]
     if len({each.dimensions for each in read}) > 1:
         raise Unsupported("embeddings of several sizes at once", "requests")
     unknown = tuple(dict.fromkeys(name for each in read for name in each.unknown))
     texts = tuple(each.texts[0] for each in read)
-    return EmbeddingRequest(texts, read[0].dimensions if read else None, unknown)
+    return EmbeddingRequest(texts, read[0].dimensions, unknown)
 
 
 def write_google_request(request: EmbeddingRequest) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import re
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from shared.dialects.gemini.fields import fields, text
 from shared.dialects.translator import Unsupported
@@ -61,7 +61,7 @@ def read_file(value: object, where: str) -> Media:
     mime_type = text(given, "mimeType", where)
     if OWN_FILE.match(uri):
         return Media(kind_of(mime_type), mime_type, file_id=uri)
-    shows_video = mime_type is None and urlsplit(uri).hostname in VIDEOS
+    shows_video = mime_type is None and _split(uri).hostname in VIDEOS
     kind = MediaKind.VIDEO if shows_video else kind_of(mime_type or _guessed(uri))
     return Media(kind, mime_type, url=uri)
 
@@ -84,7 +84,12 @@ def written_media(part: Media) -> dict[str, Any]:
 
 
 def _guessed(uri: str) -> str | None:
+    return BY_ENDING.get(PurePosixPath(_split(uri).path).suffix.lower())
+
+
+def _split(uri: str) -> SplitResult:
     try:
-        return BY_ENDING.get(PurePosixPath(urlsplit(uri).path).suffix.lower())
+        return urlsplit(uri)
     except ValueError:
-        return None
+        # Google may know what it means; we only wanted to guess.
+        return SplitResult("", "", "", "", "")

@@ -171,6 +171,7 @@ def test_what_cannot_be_said_is_named(
         (ONE, {"content": "a"}, "content"),
         (MANY, {"requests": [{"content": {"parts": [{"text": 1}]}}]}, "requests[0].content"),
         (MANY, {"requests": [3]}, "requests[0]"),
+        (MANY, {"requests": []}, "requests"),
     ],
 )
 def test_a_wrong_request_is_told_where(client: Dialect, body: dict[str, Any], param: str) -> None:

@@ -110,10 +110,7 @@ def test_a_request_as_the_sdk_writes_it() -> None:
             {"fileData": {"fileUri": "https://www.youtube.com/watch?v=1"}},
             Media(MediaKind.VIDEO, url="https://www.youtube.com/watch?v=1"),
         ),
-        (
-            {"fileData": {"fileUri": "gs://bucket/a", "mimeType": "video/mp4"}},
-            Media(MediaKind.VIDEO, "video/mp4", url="gs://bucket/a"),
-        ),
+        ({"fileData": {"fileUri": "https://["}}, Media(MediaKind.DOCUMENT, url="https://[")),
         ({"text": "I think", "thought": True}, Thinking("I think", dialect=Dialect.GEMINI)),
     ],
 )
