@@ -1,6 +1,7 @@
 """The adapter for Anthropic's Messages API, and for whoever else speaks it."""
 
-from collections.abc import AsyncGenerator, Mapping
+import re
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -30,6 +31,9 @@ COUNTED = frozenset(
     {"messages", "system", "tools", "tool_choice", "thinking", "output_config", "cache_control"}
 )
 """What of a request is counted; `count_tokens` refuses every other key."""
+BETAS = "penstock_anthropic_beta"
+"""Where a body names what its client says in `anthropic-beta`: a list of names."""
+BETA, MOST_BETAS = re.compile(r"[A-Za-z0-9._-]{1,64}"), 32
 HIDDEN = b"[key]"
 LEAST_SECRET = 8
 # Keys of ours that a client may put into a body; no provider ever sees them.
@@ -65,7 +69,7 @@ class Anthropic:
 
     async def generate(self, request: InferenceRequest) -> InferenceResponse:
         """Return a whole message, in the provider's own bytes."""
-        reply = await self._post(MESSAGES_PATH, self._wire(request))
+        reply = await self._post(MESSAGES_PATH, self._wire(request), _betas(request.body))
         usage = check(reply.body, provider=self.name)
         feedback = limit_feedback(reply.headers, now_ms=now_ms())
         return InferenceResponse(reply.status, reply.body, usage, feedback)
@@ -87,7 +91,8 @@ class Anthropic:
         """
         body = {**self._wire(request), "stream": True}
         try:
-            reply = await self._http.open(self._call(MESSAGES_PATH, body), orjson.dumps(body))
+            call = self._call(MESSAGES_PATH, body, _betas(request.body))
+            reply = await self._http.open(call, orjson.dumps(body))
         except CALL_ERRORS as error:
             raise from_exception(error, provider=self.name) from error
         try:
@@ -115,15 +120,15 @@ class Anthropic:
         """
         wire = self._wire(request)
         body = {name: value for name, value in wire.items() if name in COUNTED or name == "model"}
-        reply = await self._post(COUNT_PATH, body)
+        reply = await self._post(COUNT_PATH, body, _betas(request.body))
         return count_of(reply.body, provider=self.name)
 
     async def aclose(self) -> None:
         """Do nothing: the connections belong to the HTTP client that all providers share."""
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> Reply:
+    async def _post(self, path: str, body: Mapping[str, Any], betas: Sequence[str]) -> Reply:
         try:
-            reply = await self._http.post(self._call(path, body), orjson.dumps(body))
+            reply = await self._http.post(self._call(path, body, betas), orjson.dumps(body))
         except CALL_ERRORS as error:
             raise from_exception(error, provider=self.name) from error
         reply = Reply(reply.status, reply.headers, self._hide(reply.body))
@@ -160,7 +165,7 @@ class Anthropic:
         body["messages"] = without_foreign(body.get("messages"))
         return body
 
-    def _call(self, path: str, body: Mapping[str, Any]) -> Call:
+    def _call(self, path: str, body: Mapping[str, Any], betas: Sequence[str]) -> Call:
         # An operator may ask for a newer version, but not for one that refuses the request.
         old = _needs_old_version(body)
         known = self._calls.get((path, old))
@@ -171,7 +176,22 @@ class Anthropic:
             url = httpx.URL(self._base + path).copy_merge_params(dict(self._vendor.query))
             known = Call(url, headers, self._timeouts, self._max_bytes)
             self._calls[path, old] = known
-        return known
+        # Which betas there are is for clients to say, so that none of these is kept.
+        return _with_betas(known, betas) if betas else known
+
+
+def _betas(body: Mapping[str, Any]) -> list[str]:
+    # A job's body may come from anyone, and this becomes a header.
+    given = body.get(BETAS)
+    named = given if isinstance(given, list) else []
+    return [beta for beta in named if isinstance(beta, str) and BETA.fullmatch(beta)][:MOST_BETAS]
+
+
+def _with_betas(call: Call, betas: Sequence[str]) -> Call:
+    headers = call.headers.copy()
+    own = [beta.strip() for beta in headers.get(BETA_HEADER, "").split(",") if beta.strip()]
+    headers[BETA_HEADER] = ",".join(dict.fromkeys([*own, *betas]))
+    return Call(call.url, headers, call.timeouts, call.max_bytes)
 
 
 def _headers(api_key: str | None, given: Mapping[str, str]) -> httpx.Headers:

@@ -1,6 +1,5 @@
 """Which failure of the tree an exception, a status or an error object is."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,13 +12,9 @@ from pydantic import JsonValue
 
 from shared.inference.usage import Usage
 from shared.providers.errors import (
-    AuthFailed,
     BadRequest,
-    ContentFiltered,
     ContextTooLong,
     Malformed,
-    ModelNotFound,
-    Overloaded,
     ProviderError,
     QuotaExhausted,
     RateLimited,
@@ -27,14 +22,21 @@ from shared.providers.errors import (
     Timeout,
     Unavailable,
 )
-from shared.providers.gemini_errors import NO_ACCESS, QUOTA_PER_DAY, detailed_codes
+from shared.providers.failure_names import (
+    BY_CODE,
+    BY_CODE_ALONE,
+    BY_STATUS,
+    BY_WORDS,
+    TOO_LONG,
+    TOO_LONG_STATUSES,
+)
+from shared.providers.gemini_errors import detailed_codes
 from shared.providers.headers import limit_feedback, reset_s, retry_after_s, retry_in_body_s
 from shared.providers.sse import EventTooLarge
 from shared.providers.transport import BodyTooLarge
 
 SNIPPET = 500
 LAST_STATUS = 599
-TOO_LONG_STATUSES = frozenset({400, 413, 422})
 
 # What a call may raise on its way; anything else is our own bug and stays one.
 CALL_ERRORS = (
@@ -72,91 +74,6 @@ BY_EXCEPTION: tuple[tuple[type[BaseException], bool, type[ProviderError]], ...] 
     (TimeoutError, True, Timeout),  # the total
     (OSError, True, Unavailable),
 )
-
-BY_STATUS: Mapping[int, type[ProviderError]] = {
-    401: AuthFailed,
-    402: QuotaExhausted,
-    403: AuthFailed,
-    404: ModelNotFound,
-    408: Timeout,
-    409: Unavailable,
-    425: Unavailable,
-    429: RateLimited,
-    498: Overloaded,  # Groq: flex capacity
-    499: Unavailable,
-    503: Overloaded,
-    529: Overloaded,
-}
-
-# Codes that say more than the status they come with.
-BY_CODE: Mapping[str, type[ProviderError]] = {
-    "insufficient_quota": QuotaExhausted,
-    "billing_hard_limit_reached": QuotaExhausted,
-    "billing_not_active": QuotaExhausted,
-    "insufficient_balance": QuotaExhausted,
-    "context_length_exceeded": ContextTooLong,
-    "exceed_context_size_error": ContextTooLong,
-    "content_filter": ContentFiltered,
-    "content_policy_violation": ContentFiltered,
-    "moderation_blocked": ContentFiltered,
-    "responsibleaipolicyviolation": ContentFiltered,
-    "model_not_found": ModelNotFound,
-    "deploymentnotfound": ModelNotFound,
-    "invalid_model": ModelNotFound,
-    "model_decommissioned": ModelNotFound,
-    "billing_error": QuotaExhausted,
-    # Google's, which are names of statuses, and of reasons among its details.
-    "api_key_invalid": AuthFailed,
-    "billing_disabled": QuotaExhausted,
-    QUOTA_PER_DAY: QuotaExhausted,
-    "deadline_exceeded": Timeout,
-}
-
-# Codes that stand in for a status where there is none: in a 200, or in the middle of a stream.
-BY_CODE_ALONE: Mapping[str, type[ProviderError]] = {
-    **BY_CODE,
-    "rate_limit_exceeded": RateLimited,
-    "rate_limit_error": RateLimited,
-    "resource_exhausted": RateLimited,
-    "overloaded_error": Overloaded,
-    "server_is_overloaded": Overloaded,
-    "slow_down": Overloaded,
-    "service_unavailable_error": Overloaded,
-    "server_error": Unavailable,
-    "internal_server_error": Unavailable,
-    "api_error": Unavailable,
-    "timeout": Timeout,
-    "timeout_error": Timeout,
-    "conflict_error": Unavailable,
-    "not_found_error": ModelNotFound,
-    "request_too_large": BadRequest,
-    "invalid_request_error": BadRequest,
-    "invalid_prompt": BadRequest,
-    "invalid_api_key": AuthFailed,
-    "authentication_error": AuthFailed,
-    "permission_error": AuthFailed,
-    "permission_denied": AuthFailed,
-    "unauthenticated": AuthFailed,
-    "invalid_argument": BadRequest,
-    "not_found": ModelNotFound,
-    "unavailable": Overloaded,
-    "internal": Unavailable,
-}
-
-# Vendors without a code for it say it in words.
-TOO_LONG = re.compile(
-    r"maximum context length|context length|context window|context size|prompt is too long"
-    r"|input token count .* exceeds|too many (?:input )?tokens|too large for model"
-    r"|reduce the length of (?:the|your) (?:messages|prompt|input)|exceed context limit",
-    re.IGNORECASE,
-)
-NO_MONEY = re.compile(r"credit balance is too low", re.IGNORECASE)
-FILTERED = re.compile(r"blocked by content filtering", re.IGNORECASE)
-NEVER_FITS = re.compile(r"request too large", re.IGNORECASE)
-BY_WORDS: Mapping[int, tuple[tuple[re.Pattern[str], type[ProviderError]], ...]] = {
-    400: ((NO_ACCESS, AuthFailed), (NO_MONEY, QuotaExhausted), (FILTERED, ContentFiltered)),
-    429: ((NEVER_FITS, BadRequest),),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,3 +183,29 @@ async def test_a_word_that_is_no_secret_is_not_hidden() -> None:
     ).generate(ask())
 
     assert orjson.loads(answer.body) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("given", "header"),
+    [
+        (["a-1", "b-2"], "own,a-1,b-2"),
+        (["own", "a-1"], "own,a-1"),
+        (["bad\r\nx-evil: 1", 3, ""], "own"),
+        ("a-1", "own"),
+    ],
+)
+async def test_a_clients_betas_join_the_operators(given: JsonValue, header: str) -> None:
+    wire = Wire()
+    provider = build_provider(
+        "anthropic", http=wire.http, api_key="sk-ant-key", headers={"anthropic-beta": "own"}
+    )
+    asked = ask(penstock_anthropic_beta=given)
+
+    await provider.generate(asked)
+    async for _ in provider.stream(asked):
+        pass
+
+    assert [sent.headers["anthropic-beta"] for sent in wire.requests] == [header, header]
+    assert "penstock_anthropic_beta" not in wire.sent()
+    await provider.generate(ask())
+    assert wire.last.headers["anthropic-beta"] == "own"
