@@ -36,8 +36,7 @@ ROW: dict[str, Any] = {
 @pytest.fixture
 async def app(tmp_path: Path, redis_url: str, database_url: str) -> AsyncIterator[WholeApp]:
     (tmp_path / "penstock.toml").write_text(CONFIG)
-    options = {"database_url": database_url, "redis_url": redis_url}
-    async with whole_app(tmp_path, **options) as running:
+    async with whole_app(tmp_path, database_url=database_url, redis_url=redis_url) as running:
         yield running
 
 
