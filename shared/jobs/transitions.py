@@ -82,7 +82,8 @@ OPEN = frozenset(JobState) - FINAL
 
 FOLLOWS: dict[JobState, frozenset[JobState]] = {
     JobState.SCHEDULED: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.EXPIRED}),
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.EXPIRED}),
+    # Completed by nobody's call only where its route has an answer of its own.
+    JobState.QUEUED: frozenset({JobState.RUNNING, *FINAL} - {JobState.FAILED}),
     JobState.RUNNING: FINAL | {JobState.QUEUED},
     # Only a retry, which opens a new generation, leaves these two.
     JobState.FAILED: frozenset({JobState.QUEUED}),

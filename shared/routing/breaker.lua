@@ -95,6 +95,12 @@ if verb == 'report' then
   return told(0)
 end
 
+if verb == 'trip' then
+  if read() then return told(0) end
+  trip(1)
+  return told(1)
+end
+
 -- Own arguments: who asks, and the lease of a probe in ms. Asked again by its holder it is renewed.
 if verb == 'probe' then
   local holder, lease_ms = ARGV[10], tonumber(ARGV[11])

@@ -170,6 +170,11 @@ class Breakers:
             count.sending = True
             self._soon(self._tell(granted.deployment, count))
 
+    async def trip(self, deployment: str, rule: BreakerRule) -> None:
+        """Open a breaker, whatever its calls say; one that is not closed stays as it is."""
+        with contextlib.suppress(*AWAY):
+            self._learn(deployment, await self._run("trip", deployment, rule))
+
     async def refresh(self) -> None:
         """Tell what was counted, renew the probes of this process, and read all states."""
         await self._tell_all()

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -146,9 +147,24 @@ def test_a_route_has_an_answer_of_its_own(service: Service) -> None:
 
     assert reply.status == 200, reply
     assert reply.body["choices"][0]["message"]["content"] == "Please call later."
+    assert reply.headers["penstock-default-answer"] == "true"
     job = service.client.get(reply.headers["penstock-job-id"])
     assert (job["status"], job["status_reason"]) == ("completed", "default_answer")
     assert {each["status"] for each in job["attempts"]} == {"error"}
+
+
+def test_who_waited_in_vain_gets_the_answer_of_the_route(service: Service) -> None:
+    service.upstream.script(rule("status", model="doomed", status=503))
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    reply = service.client.post("consoled", service.client.unique_text(), complete_by=soon)
+    assert reply.status == 202, reply
+
+    job = service.client.get(reply.body["id"], wait_s=20)
+
+    assert (job["status"], job["status_reason"]) == ("completed", "default_answer")
+    said = job["result"]["body"]["choices"][0]["message"]["content"]
+    assert said == "Please call later."
+    assert job["usage"] is None or not job["usage"]["output_tokens"]
 
 
 def _now_ms(service: Service) -> int:

@@ -5,13 +5,15 @@ from dataclasses import replace
 import orjson
 import structlog
 
+from shared.database import Row
 from shared.dialects.registry import translator_of
-from shared.dialects.translator import Head
+from shared.dialects.translator import Head, Json
 from shared.errors import NotFound
 from shared.inference.conversation import Text
-from shared.inference.dialect import Operation
+from shared.inference.dialect import Dialect, Operation
 from shared.inference.generation import Choice, Finish, GenerationResponse
-from shared.jobs.claims import ClaimedJob, ClaimEnd, Result
+from shared.jobs.claims import ClaimEnd, Result
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.transitions import JobState, Reason
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
@@ -42,7 +44,8 @@ async def instead_of(
     if text is None:
         return end
     log.info("attempt.default_answer", reason=end.reason)
-    body = default_body(hold.job, work, text)
+    job = hold.job
+    body = default_body(job.id, job.model, job.created_at, work.dialect, work.body, text)
     return replace(
         end,
         state=JobState.COMPLETED,
@@ -53,12 +56,24 @@ async def instead_of(
     )
 
 
-def default_body(job: ClaimedJob, work: Work, text: str) -> bytes:
+def default_body(  # noqa: PLR0917
+    job_id: str, model: str, created_at: int, dialect: Dialect, asked: Json, text: str
+) -> bytes:
     """Return a whole answer that says this text, in the client's dialect, without a usage."""
-    head = Head(job.id.removeprefix("job_"), job.model, job.created_at // 1000)
+    head = Head(job_id.removeprefix("job_"), model, created_at // 1000)
     choice = Choice((Text(text),), Finish.STOP)
-    response = GenerationResponse(head.id, job.model, (choice,), None, head.created_s)
-    return orjson.dumps(translator_of(work.dialect).write_answer(response, head, work.body))
+    response = GenerationResponse(head.id, model, (choice,), None, head.created_s)
+    return orjson.dumps(translator_of(dialect).write_answer(response, head, asked))
+
+
+def late_body(job: Row, text: str) -> bytes | None:
+    """Return the same for a job that nobody has claimed in time; None where its endpoint has no text."""
+    endpoint = Endpoint(job["endpoint"])
+    if endpoint.operation is not Operation.GENERATE or endpoint is Endpoint.DOCUMENTS:
+        return None
+    # A large request lies elsewhere, and is only echoed.
+    asked = orjson.loads(job["body"] or b"{}")
+    return default_body(job["id"], job["model"], job["created_at"], endpoint.dialect, asked, text)
 
 
 def _is_in_vain(end: ClaimEnd, hold: Hold) -> bool:

@@ -10,8 +10,8 @@ from shared.database import chunks
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.failpoints import failpoint
 from shared.files import removal
+from shared.jobs import late_store, timer_store
 from shared.jobs import store as job_store
-from shared.jobs import timer_store
 from shared.jobs.lanes import lane_of
 from shared.jobs.timer_store import DueJob
 from shared.jobs.transitions import Priority
@@ -22,6 +22,7 @@ from shared.processes import store as process_store
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
 from shared.webhooks import delivery_store, fanout_store
+from workers.attempt.default_answer import late_body
 from workers.scheduler.rescue import verdict
 
 log = structlog.get_logger()
@@ -126,6 +127,7 @@ class Desk:
 
     async def expire(self) -> None:
         """End what waited past its deadline, until nothing is left that did."""
+        await self._answer_late()
         ended = EXPIRED_AT_ONCE
         # Some at a time: others write too.
         while ended == EXPIRED_AT_ONCE:
@@ -135,6 +137,23 @@ class Desk:
             ended = len(expired)
             self._metrics.expired(ended)
             await asyncio.sleep(BREATH_S)
+
+    async def _answer_late(self) -> None:
+        """Give the answers of their own that some routes have for what they could not have answered."""
+        texts = {
+            name: route.default_answer
+            for name, route in self._resources.catalog.routes()
+            if route.default_answer is not None
+        }
+        if not texts:
+            return
+        async with self._resources.database.transaction() as db:
+            jobs = await late_store.late(db, sorted(texts), limit=EXPIRED_AT_ONCE)
+            bodies = {job["id"]: late_body(job, texts[job["model"]]) for job in jobs}
+            answers = {job_id: body for job_id, body in bodies.items() if body is not None}
+            if answers:
+                ended = await late_store.complete(db, jobs, answers)
+                await self._resources.announcer.announce(db, ended)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys, files and deliveries past their time."""

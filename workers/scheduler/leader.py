@@ -23,13 +23,16 @@ from workers.batches.compose import Composer
 from workers.batches.lifecycle import Lifecycle
 from workers.batches.recount import recount
 from workers.batches.turns import Turns
+from workers.provider_pool import ProviderPool
 from workers.scheduler import duties, retention
 from workers.scheduler.dispatcher import Dispatcher
+from workers.scheduler.health import HealthChecks
 
 log = structlog.get_logger()
 
 OFFICE = "scheduler"
 WEBHOOK_TICKS = 4
+HEALTH_S = 0.5
 TERMS = 3
 """The office is renewed this many times within its time."""
 
@@ -51,10 +54,13 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
     me = f"scheduler-{uuid.uuid4().hex}"
     async with open_resources(settings) as resources, aclosing(Composer(resources)) as composer:
         metrics = SchedulerMetrics()
-        desk = duties.Desk(resources, Limiter(resources.redis), metrics)
+        limiter = Limiter(resources.redis)
+        desk = duties.Desk(resources, limiter, metrics)
         breakers = Breakers(resources.redis)
         breakers.start()
         dispatcher = Dispatcher(resources, metrics, breakers)
+        providers = ProviderPool(settings)
+        health = HealthChecks(resources.catalog, limiter, breakers, providers)
         await resources.watch.start()
         dispatcher.start()
         work = [
@@ -63,6 +69,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
             *_batches(Lifecycle(resources, metrics), composer, settings),
             *_expansion(resources, settings),
             *_retention(retention.Retention(resources)),
+            Duty("health", HEALTH_S, health.perform),
         ]
         while not stopping.is_set():
             if await _hold(resources, me, settings.leader_s):
@@ -71,6 +78,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
             await _pause(stopping, settings.leader_s / TERMS)
         await dispatcher.close()
         await breakers.close()
+        await providers.aclose()
         with suppress(*UNAVAILABLE):
             async with resources.database.transaction() as db:
                 await store.resign(db, OFFICE, me)

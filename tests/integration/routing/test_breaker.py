@@ -206,6 +206,16 @@ async def test_other_processes_see_it(redis: Redis) -> None:
     assert isinstance(await one.enter(), Pass)
 
 
+async def test_it_may_be_opened_by_hand(bench: Bench) -> None:
+    await bench.breakers.trip("d", RULE)
+    await bench.breakers.trip("d", RULE)
+
+    assert bench.state() is BreakerState.OPEN
+    assert bench.heard == [BreakerState.OPEN]
+    bench.clock.move(5.1)
+    await bench.probe()
+
+
 async def test_calls_that_began_before_it_opened_change_nothing(bench: Bench) -> None:
     await bench.calls(bad=4)
     await bench.calls(good=100, bad=100)
