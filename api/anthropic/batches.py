@@ -52,7 +52,8 @@ async def create(request: Request) -> Response:
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
     check_room(resources)
-    checker = LineChecker(resources.catalog, resources.settings, _OPTIONS)
+    standing = await resources.standings.of(who.tenant_id)
+    checker = LineChecker(resources.catalog, resources.settings, _OPTIONS, standing=standing)
     intake = Intake(request, checker, resources)
     pile = await intake.receive()
     blob = pile.received.blob if pile.received else ""

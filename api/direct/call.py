@@ -110,7 +110,7 @@ async def open_call(
         began=began,
         deadline=began + wait_s,
         read_timeout_s=read_timeout_s,
-        limits=Limits(request.state.levels, resources.catalog, draft.model),
+        limits=Limits(request.state.levels, resources.catalog, draft.model, draft.lane),
     )
 
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from api.surfaces import Surface
 from shared.clock import now_ms, rfc3339
+from shared.errors import NotFound
 from shared.jobs.lanes import lane_of
 from shared.limiter.levels import Level, Levels
 from shared.routing.catalog import Catalog
+from shared.routing.model import Target
 
 SHOWN = {"requests": "requests", "tokens": "tokens"}
 ANTHROPICS = {**SHOWN, "input_tokens": "input-tokens", "output_tokens": "output-tokens"}
@@ -15,12 +17,18 @@ MINUTE_S, HOUR_S = 60, 3600
 
 
 class Limits:
-    """The levels of the lane that a model's calls take first, asked for at once and used if there."""
+    """The levels of the lane that a job's calls take first, asked for at once and used if there.
 
-    def __init__(self, levels: Levels, catalog: Catalog, model: str) -> None:
+    None are told of a lane that is gone.
+    """
+
+    def __init__(
+        self, levels: Levels, catalog: Catalog, model: str, lane_key: str | None = None
+    ) -> None:
         self._task: asyncio.Task[Sequence[Level]] | None = None
-        lane = lane_of(catalog.resolve(model).targets[0])
-        if lane.buckets:
+        target = _target(catalog, model, lane_key)
+        lane = None if target is None else lane_of(target)
+        if lane is not None and lane.buckets:
             self._task = asyncio.create_task(levels.of(lane), name="limits")
 
     def headers(self, surface: Surface) -> dict[str, str]:
@@ -49,6 +57,15 @@ def anthropic_headers(levels: Sequence[Level], now: int) -> dict[str, str]:
             headers[f"anthropic-ratelimit-{name}-remaining"] = str(level.remaining)
             headers[f"anthropic-ratelimit-{name}-reset"] = str(reset)
     return headers
+
+
+def _target(catalog: Catalog, model: str, lane_key: str | None) -> Target | None:
+    if lane_key is not None:
+        return catalog.target_of(model, lane_key)
+    try:
+        return catalog.resolve(model).targets[0]
+    except NotFound:
+        return None
 
 
 def limit_headers(levels: Sequence[Level]) -> dict[str, str]:

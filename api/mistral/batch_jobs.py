@@ -75,7 +75,8 @@ async def _pile(
     resources: Resources = request.state.resources
     copier = Copier(asked.endpoint, asked.model)
     if asked.input_files is None:
-        checker = LineChecker(resources.catalog, resources.settings, options)
+        standing = await resources.standings.of(tenant_id)
+        checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
         given = [copier.line(each) for each in asked.requests or ()]
         return await sources.pile_of_requests(given, checker, options)
     found = await sources.find_documents(
