@@ -16,9 +16,9 @@ URL_PARTS = {"image_url": MediaKind.IMAGE, "video_url": MediaKind.VIDEO}
 
 def read_media(part: Json, where: str) -> Media | None:
     """Read a part that is no text; None where it is nothing that is known."""
-    kind = part.get("type")
+    kind = str(part.get("type"))
     if kind in URL_PARTS:
-        return _read_url(part, str(kind), where)
+        return _read_url(part, kind, where)
     if kind == "input_audio":
         audio = needed_object(part, "input_audio", where)
         form = text_of(audio, "format", f"{where}.input_audio") or "wav"
