@@ -20,6 +20,7 @@ from bench.upstream_stream import CHUNKS
 from bench.wire import Client, StreamClient
 
 PATH = "/v1/chat/completions"
+MESSAGES = "/v1/messages"
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ async def call(client: Client, bodies: Iterator[bytes], taken: Taken, *, until: 
 
 
 async def stream(
-    client: StreamClient, bodies: Iterator[bytes], taken: Taken, *, until: float
+    client: StreamClient, path: str, bodies: Iterator[bytes], taken: Taken, *, until: float
 ) -> None:
     """Stream one answer after another until the bodies or the time are used up.
 
@@ -59,7 +60,7 @@ async def stream(
     """
     for body in bodies:
         began = time.perf_counter()
-        streamed = await client.post(PATH, body)
+        streamed = await client.post(path, body)
         ended = time.perf_counter()
         # All chunks but the one with the role and the one with the reason to stop have a text.
         if streamed.status != 200 or streamed.texts != CHUNKS - 2:
@@ -74,7 +75,13 @@ async def stream(
 
 async def _run(options: argparse.Namespace) -> dict[str, float]:
     # The bodies are made beforehand: their cost is nobody's.
-    bodies = iter([*prompts.chats(options.count, model=options.model, stream=options.stream)])
+    path = MESSAGES if options.messages else PATH
+    made = (
+        prompts.messages(options.count, model=options.model)
+        if options.messages
+        else prompts.chats(options.count, model=options.model, stream=options.stream)
+    )
+    bodies = iter([*made])
     taken = Taken()
     client = Client(options.port, key=options.key, size=options.at_once)
     began = time.perf_counter()
@@ -83,7 +90,7 @@ async def _run(options: argparse.Namespace) -> dict[str, float]:
         for _ in range(options.at_once):
             if options.stream:
                 streams = StreamClient(options.port, key=options.key)
-                group.create_task(stream(streams, bodies, taken, until=until))
+                group.create_task(stream(streams, path, bodies, taken, until=until))
             else:
                 group.create_task(call(client, bodies, taken, until=until))
     seconds = time.perf_counter() - began
@@ -109,6 +116,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="begin no call after this")
     parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--messages", action="store_true", help="ask in Anthropic's dialect")
     allow_many_files()
     print(orjson.dumps(uvloop.run(_run(parser.parse_args()))).decode())
 

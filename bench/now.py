@@ -85,8 +85,16 @@ def _litellm(upstream: Upstream) -> Iterator[Door]:
         yield Door(who, proxy.port, proxy.key, lambda: {"proxy": proxy.child.cpu_s()})
 
 
-def ask(door: Door, *, at_once: int, count: int, seconds: float, stream: bool = False) -> Any:
-    """Run the bench's client against a door and return what it says.
+def ask(
+    door: Door,
+    *,
+    at_once: int,
+    count: int,
+    seconds: float,
+    stream: bool = False,
+    messages: bool = False,
+) -> Any:
+    """Run the bench's client against a door and return what it says; `messages`: in Anthropic's dialect.
 
     Raises:
         RuntimeError: an answer was none.
@@ -94,6 +102,7 @@ def ask(door: Door, *, at_once: int, count: int, seconds: float, stream: bool = 
     arguments = ["-m", "bench.calls", "--port", str(door.port), "--key", door.key]
     arguments += ["--at-once", str(at_once), "--count", str(count), "--seconds", str(seconds)]
     arguments += ["--stream"] if stream else []
+    arguments += ["--messages"] if messages else []
     return orjson.loads(processes.run_json(arguments, timeout_s=seconds + GRACE_S))
 
 

@@ -39,6 +39,16 @@ def chats(count: int, *, model: str, stream: bool = False) -> Iterator[bytes]:
         yield orjson.dumps({**asked, "stream": True} if stream else asked)
 
 
+def messages(count: int, *, model: str) -> Iterator[bytes]:
+    """Yield the same requests as Anthropic's clients send them, to be streamed."""
+    for number in range(count):
+        asked = chat(number, model=model)
+        system, *turns = asked.pop("messages")
+        yield orjson.dumps(
+            {**asked, "system": system["content"], "messages": turns, "stream": True}
+        )
+
+
 def submits(count: int, *, model: str) -> Iterator[bytes]:
     """Yield that many bodies of `POST /v1/jobs` as JSON."""
     for number in range(count):

@@ -72,14 +72,14 @@ def measure_stream(upstream: Upstream) -> Section:
     found = stream.measure(upstream)
     direct = found[0]
     rows = [row for tokens in found[1:] for row in _token_rows(tokens, direct)]
-    if len(found) == 2:
+    if not any(tokens.who.startswith("litellm") for tokens in found):
         rows.append(Row("against litellm", NO_LITELLM))
     title = f"stream: {stream.AT_ONCE} at a time, 100 chunks each, as fast as the upstream can"
     return Section(title, rows, [asdict(tokens) for tokens in found])
 
 
 def _token_rows(tokens: Tokens, direct: Tokens) -> Iterator[Row]:
-    ours = tokens.who == "Penstock"
+    ours = tokens.who.startswith(stream.OURS)
     p50 = tokens.first_p50_ms - direct.first_p50_ms
     p99 = tokens.first_p99_ms - direct.first_p99_ms
     figure = f"added p50 {p50:.1f} ms, p99 {p99:.1f} ms"
