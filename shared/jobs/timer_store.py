@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
@@ -164,8 +164,10 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
         await db.execute(take.values(finished_at=now_ms()), ended)
 
 
-async def expire(db: AsyncConnection, *, limit: int) -> list[Change]:
-    """End jobs that waited past their deadline."""
+async def expire(
+    db: AsyncConnection, *, limit: int, spared: Sequence[str] = (), spared_ms: int = 0
+) -> list[Change]:
+    """End jobs that waited past their deadline; those of `spared` models so much later."""
     late = (
         select(col(Job.id))
         .where(
@@ -174,6 +176,9 @@ async def expire(db: AsyncConnection, *, limit: int) -> list[Change]:
         )
         .limit(limit)
     )
+    if spared:
+        long_late = col(Job.complete_by) <= now_ms() - spared_ms
+        late = late.where(or_(col(Job.model).not_in(spared), long_late))
     if db.dialect.name == "postgresql":
         late = late.with_for_update(skip_locked=True)
     end = (

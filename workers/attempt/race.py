@@ -128,9 +128,10 @@ class Race:
                 return await self._won(winner)
             await self._news()
             for task in [each for each in self._running if each.done()]:
-                if self._stage.speaker is None:
+                if self._stage.speaker is None and len(self._running) > 1:
                     # It failed without a word: the other one is left.
                     del self._running[task]
+                    task.exception()
 
     async def _won(self, winner: Answering) -> InferenceResponse:
         trial = self._running[winner]

@@ -12,7 +12,7 @@ from shared.limiter.estimate import never_fits
 from shared.routing.facts import Facts
 from shared.routing.model import Deployment, Failure, Route, Target
 from shared.routing.select import order
-from workers.attempt.retry import Budget, CallFailed, GiveUp
+from workers.attempt.retry import Budget, CallFailed, GiveUp, Retry
 from workers.resources import WorkerResources
 
 OF_THE_KEY = frozenset({Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED, Failure.AUTH_FAILED})
@@ -75,16 +75,28 @@ class Road:
     def verdict(self) -> CallFailed:
         """Return the failure that tells best what becomes of the job."""
         last = self.failures[-1]
-        if isinstance(last.decision, GiveUp) and last.decision.reason in FINAL:
+        if self._is_final(last):
             return last
         hopeful = [
             (each.decision.delay_s, n)
             for n, each in enumerate(self.failures)
             if not isinstance(each.decision, GiveUp)
         ]
-        if hopeful:
-            return self.failures[min(hopeful)[1]]
-        return min(self.failures, key=lambda each: each.kind in OF_THE_OPERATOR)
+        if not hopeful:
+            return min(self.failures, key=lambda each: each.kind in OF_THE_OPERATOR)
+        best = self.failures[min(hopeful)[1]]
+        if isinstance(best.decision, Retry) and self.budget.over:
+            return CallFailed(best.error, GiveUp(Reason.ATTEMPTS_EXHAUSTED), best.answer)
+        return best
+
+    def _is_final(self, failure: CallFailed) -> bool:
+        if not isinstance(failure.decision, GiveUp):
+            return False
+        if failure.decision.reason in FINAL:
+            return True
+        # What the route takes for an answer is none that another try would change.
+        refused = failure.decision.reason is Reason.REJECTED
+        return refused and failure.kind not in self.route.fallback_on
 
     def _fails_too(self, each: Target, target: Target, kind: Failure | None) -> bool:
         same = each.deployment.name == target.deployment.name

@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 AT_ONCE = 2000
 EXPIRED_AT_ONCE = 300
+SPARED_MS = 1000
 BREATH_S = 0.002
 MOST_TARGETS = 10_000
 DRY_MESSAGES = 4
@@ -127,26 +128,31 @@ class Desk:
 
     async def expire(self) -> None:
         """End what waited past its deadline, until nothing is left that did."""
-        await self._answer_late()
+        spared = await self._answer_late()
         ended = EXPIRED_AT_ONCE
         # Some at a time: others write too.
         while ended == EXPIRED_AT_ONCE:
             async with self._resources.database.transaction() as db:
-                expired = await timer_store.expire(db, limit=EXPIRED_AT_ONCE)
+                expired = await timer_store.expire(
+                    db, limit=EXPIRED_AT_ONCE, spared=spared, spared_ms=SPARED_MS
+                )
                 await self._resources.announcer.announce(db, expired)
             ended = len(expired)
             self._metrics.expired(ended)
             await asyncio.sleep(BREATH_S)
 
-    async def _answer_late(self) -> None:
-        """Give the answers of their own that some routes have for what they could not have answered."""
+    async def _answer_late(self) -> Sequence[str]:
+        """Give the answers of their own that some routes have to jobs that wait past their deadline.
+
+        Returns the models of these routes: what is late since then is for the next time.
+        """
         texts = {
             name: route.default_answer
             for name, route in self._resources.catalog.routes()
             if route.default_answer is not None
         }
         if not texts:
-            return
+            return ()
         async with self._resources.database.transaction() as db:
             jobs = await late_store.late(db, sorted(texts), limit=EXPIRED_AT_ONCE)
             bodies = {job["id"]: late_body(job, texts[job["model"]]) for job in jobs}
@@ -154,6 +160,7 @@ class Desk:
             if answers:
                 ended = await late_store.complete(db, jobs, answers)
                 await self._resources.announcer.announce(db, ended)
+        return sorted(texts)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys, files and deliveries past their time."""
