@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from api.gemini.batch_request import BatchGenerateContent
 from api.openapi_known_models import GeminiModel, GeminiModelList
 from api.openapi_models import Job
 from api.openapi_parts import ANY, JSON, Answer, Operation
@@ -76,6 +77,51 @@ class GoogleError(BaseModel):
     error: GoogleStatus
 
 
+class BatchStats(BaseModel):
+    """How many requests there are, in quotes."""
+
+    requestCount: str  # noqa: N815 - Google's name
+    pendingRequestCount: str  # noqa: N815 - Google's name
+    successfulRequestCount: str  # noqa: N815 - Google's name
+    failedRequestCount: str  # noqa: N815 - Google's name
+
+
+class BatchMetadata(BaseModel):
+    """How a batch stands."""
+
+    type: str = Field(alias="@type")
+    name: str
+    displayName: str  # noqa: N815 - Google's name
+    state: str
+    createTime: str  # noqa: N815 - Google's name
+    updateTime: str  # noqa: N815 - Google's name
+    endTime: str | None = None  # noqa: N815 - Google's name
+    model: str | None = None
+    batchStats: BatchStats  # noqa: N815 - Google's name
+    output: dict[str, JsonValue] | None = None
+
+
+class BatchOperation(BaseModel):
+    """A batch as Google's clients know it."""
+
+    name: str
+    metadata: BatchMetadata
+    done: bool
+    response: dict[str, JsonValue] | None = None
+    error: dict[str, JsonValue] | None = None
+
+
+class BatchOperationList(BaseModel):
+    """A page of them."""
+
+    operations: list[BatchOperation]
+    nextPageToken: str | None = None  # noqa: N815 - Google's name
+
+
+class Nothing(BaseModel):
+    """Nothing more is said."""
+
+
 _HELLO: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Say hello."}]}]}
 _TEXT: dict[str, Any] = {"content": {"parts": [{"text": "one text"}]}}
 _ACTS = (
@@ -139,4 +185,62 @@ MODELS = (
         parameters=("model",),
     ),
 )
-GEMINI = (*_acts("v1beta"), *_acts("v1"), *MODELS)
+
+
+def _batches(version: str) -> Iterator[Operation]:
+    yield Operation(
+        f"batchGenerateContent{version.title()}",
+        "POST",
+        f"/{version}/models/{{model}}:batchGenerateContent",
+        "Create a batch by Google's protocol",
+        told({"200": Answer("The batch, an operation.", BatchOperation)}, 400, 404, 413, 422, 429),
+        Permission.JOBS_WRITE,
+        {JSON: BatchGenerateContent},
+        {"batch": {"inputConfig": {"requests": {"requests": [{"request": _HELLO}]}}}},
+        parameters=("model", "Idempotency-Key"),
+    )
+    yield Operation(
+        f"cancelGeminiBatch{version.title()}",
+        "POST",
+        f"/{version}/batches/{{batch_id}}:cancel",
+        "Cancel a batch",
+        told({"200": Answer("An empty object.", Nothing)}, 404, 409),
+        Permission.JOBS_WRITE,
+        parameters=("batch_id",),
+    )
+
+
+BATCHES = (
+    *_batches("v1beta"),
+    *_batches("v1"),
+    Operation(
+        "listGeminiBatches",
+        "GET",
+        "/v1beta/batches",
+        "List batches by Google's protocol",
+        told({"200": Answer("A page.", BatchOperationList)}, 400),
+        Permission.JOBS_READ,
+        parameters=("pageSize", "pageToken"),
+    ),
+    Operation(
+        "getGeminiBatch",
+        "GET",
+        "/v1beta/batches/{batch_id}",
+        "Get a batch; when it has ended, with what became of its requests",
+        told({"200": Answer("The batch, an operation.", BatchOperation)}, 404),
+        Permission.JOBS_READ,
+        parameters=("batch_id",),
+    ),
+    Operation(
+        "deleteGeminiBatch",
+        "DELETE",
+        "/v1beta/batches/{batch_id}",
+        "Delete an ended batch's requests and results",
+        told({"200": Answer("An empty object.", Nothing)}, 404, 409),
+        Permission.JOBS_WRITE,
+        parameters=("batch_id",),
+    ),
+)
+GEMINI = (*_acts("v1beta"), *_acts("v1"), *MODELS, *BATCHES)
+SHARED = ("listBatches", "getBatch", "deleteBatch")
+"""Operations of others whose paths Google's newer clients use as well."""

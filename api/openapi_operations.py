@@ -269,7 +269,9 @@ UNDER: Mapping[str, frozenset[str]] = {
     "/anthropic": frozenset(
         each.name for each in (*anthropic.MESSAGES, *anthropic.BATCHES, *known_models.LISTS)
     ),
-    "/gemini": frozenset(each.name for each in (*gemini.GEMINI, *known_models.LISTS)),
+    "/gemini": frozenset(
+        (*(each.name for each in (*gemini.GEMINI, *known_models.LISTS)), *gemini.SHARED)
+    ),
     "/mistral": frozenset(
         each.name for each in (*openai.DIRECT, *known_models.LISTS, *files.FILES, *mistral.BATCHES)
     ),

@@ -25,6 +25,7 @@ from api.batches import create as batch_create
 from api.batches import events as batch_events
 from api.batches import results as batch_results
 from api.by_surface import by_surface
+from api.gemini import batches as gemini_batches
 from api.gemini import generate
 from api.mistral import routes as mistral
 from api.openai import chat, completions, embeddings
@@ -48,13 +49,14 @@ shared_routes = by_surface(
 )
 """What the clients of several vendors call, each in its own words."""
 
+googles = {Surface.GEMINI: gemini_batches.shared_routes}
 openai_routes = [
     *shared_routes,
     *completions.routes,
     *responses_create.routes,
     *responses_retrieve.routes,
     *batch_create.routes,
-    *batch_acts.openai_routes,
+    *by_surface(batch_acts.openai_routes, googles),
     *endpoints.routes,
     *trial.routes,
     *deliveries.recover_routes,
@@ -64,7 +66,7 @@ openai_routes = [
 anthropic_routes = [*messages.routes, *message_batches.routes]
 """What Anthropic's SDKs call: under `/v1` and under `/anthropic/v1`."""
 
-gemini_routes = [*generate.routes, *models.beta_routes]
+gemini_routes = [*generate.routes, *models.beta_routes, *gemini_batches.routes]
 """What Google's SDKs call: under `/v1beta` and `/v1`, and behind `/gemini`."""
 
 routes: list[BaseRoute] = [
@@ -72,7 +74,7 @@ routes: list[BaseRoute] = [
     *job_events.routes,
     *documents.routes,
     *batch_append.routes,
-    *batch_acts.routes,
+    *by_surface(batch_acts.routes, googles),
     *batch_results.routes,
     *batch_events.routes,
     *openai_routes,
@@ -80,7 +82,7 @@ routes: list[BaseRoute] = [
     *anthropic_routes,
     *also_under("/anthropic", [*anthropic_routes, *models.routes]),
     *gemini_routes,
-    *also_under("/gemini", [*gemini_routes, *models.routes]),
+    *also_under("/gemini", [*gemini_routes, *models.routes, *gemini_batches.shared_routes]),
     *mistral.own_routes,
     *also_under("/mistral", [*shared_routes, *mistral.own_routes]),
     *deliveries.routes,

@@ -10,7 +10,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from api.mistral.told import NO_USAGE
 from api.openai.chat_chunks import DONE, Chunks, Json, event
 
 
@@ -28,7 +27,8 @@ class MistralChunks(Chunks):
         """Return the last chunk, with the usage, and `[DONE]`."""
         if self._held is None:
             return DONE
-        return event({**self._held, "usage": self._usage or NO_USAGE}) + DONE
+        usage = {} if self._usage is None else {"usage": self._usage}
+        return event({**self._held, **usage}) + DONE
 
     @property
     @override

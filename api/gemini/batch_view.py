@@ -1,0 +1,95 @@
+"""A batch and its ended lines in the words of Google's clients; pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from api.surfaces import gemini_error
+from shared.batches.model import ENDED, BatchState
+from shared.batches.results import ascii_json
+from shared.batches.view import ended
+from shared.clock import rfc3339
+from shared.database import Row
+from shared.errors import Conflict, Gone, PenstockError, Unavailable
+from shared.jobs.failures import failure_of
+from shared.jobs.transitions import JobState
+
+FOLDER = "batches/"
+TYPE = "type.googleapis.com/google.ai.generativelanguage.v1.GenerateContentBatch"
+STATES: Mapping[BatchState, str] = {
+    BatchState.VALIDATING: "PENDING",
+    BatchState.IN_PROGRESS: "RUNNING",
+    BatchState.FINALIZING: "RUNNING",
+    BatchState.CANCELLING: "RUNNING",
+    BatchState.COMPLETED: "SUCCEEDED",
+    BatchState.FAILED: "FAILED",
+    BatchState.EXPIRED: "EXPIRED",
+    BatchState.CANCELLED: "CANCELLED",
+}
+
+
+def batch_operation(batch: Row, outcomes: Sequence[bytes] | None = None) -> dict[str, Any]:
+    """Build the public object, an operation; `outcomes` are what became of its requests, in order."""
+    state = BatchState(batch["state"])
+    told: dict[str, Any] = {
+        "name": f"{FOLDER}{batch['id']}",
+        "metadata": _metadata(batch, state),
+        "done": state in ENDED,
+    }
+    if state is BatchState.FAILED:
+        first: Mapping[str, Any] = next(iter(batch["errors"] or ()), {})
+        told["error"] = {"code": 3, "message": str(first.get("message") or "No line can be done.")}
+    if outcomes is not None:
+        listed = {"inlinedResponses": orjson.Fragment(b"[" + b",".join(outcomes) + b"]")}
+        told["metadata"]["output"] = {"inlinedResponses": listed}
+        told["response"] = {"@type": TYPE, "inlinedResponses": listed}
+    return told
+
+
+def _metadata(batch: Row, state: BatchState) -> dict[str, Any]:
+    changed = batch["finished_at"] or batch["in_progress_at"] or batch["created_at"]
+    stats = {
+        "requestCount": batch["total"],
+        "pendingRequestCount": batch["total"] - ended(batch),
+        "successfulRequestCount": batch["completed"],
+        "failedRequestCount": ended(batch) - batch["completed"],
+    }
+    told: dict[str, Any] = {
+        "@type": TYPE,
+        "name": f"{FOLDER}{batch['id']}",
+        "displayName": batch["options"].get("label") or batch["id"],
+        "state": f"BATCH_STATE_{STATES[state]}",
+        "createTime": rfc3339(batch["created_at"]),
+        "updateTime": rfc3339(changed),
+        # Google's JSON has its 64-bit numbers in quotes.
+        "batchStats": {name: str(number) for name, number in stats.items()},
+    }
+    if batch["model"] is not None:
+        told["model"] = f"models/{batch['model']}"
+    if batch["finished_at"] is not None:
+        told["endTime"] = rfc3339(batch["finished_at"])
+    return told
+
+
+def outcome(job: Row, body: bytes | None, tags: Mapping[str, str] | None) -> bytes:
+    """Spell what became of a request; what was stored of an answer is copied, never parsed."""
+    noted = b"" if not tags else b',"metadata":' + ascii_json(orjson.dumps(tags))
+    failure = _failure(job, body)
+    if failure is None and body is not None:
+        return b'{"response":' + ascii_json(body) + noted + b"}"
+    failure = failure or PenstockError("The answer that was stored cannot be found any more.")
+    told = gemini_error(failure, None)["error"]
+    # Its SDK takes no objects for details here.
+    status = {"code": told["code"], "message": told["message"]}
+    return b'{"error":' + ascii_json(orjson.dumps(status)) + noted + b"}"
+
+
+def _failure(job: Row, body: bytes | None) -> PenstockError | None:
+    if job["deleted_at"] is not None:
+        return Gone("The request and its answer were deleted.")
+    if job["state"] == JobState.CANCELLED:
+        return Conflict("The batch was cancelled before this request was done.")
+    if job["state"] == JobState.EXPIRED:
+        return Unavailable("The time of the batch was over before this request was done.")
+    return failure_of(job, body)

@@ -1,0 +1,212 @@
+"""Google's face of batches whose lines all generate content."""
+
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.auth import principal
+from api.batches import acts, sources
+from api.batches.create import store_draft
+from api.batches.drafting import read_claim
+from api.batches.loading import load_batch
+from api.batches.request import DEFAULT_WINDOW, window_ms
+from api.body import read_model
+from api.gemini.batch_request import BatchGenerateContent
+from api.gemini.batch_view import batch_operation, outcome
+from api.gemini.generate import VERSIONS
+from api.gemini.paging import bad_token, name_of, page_size, token_of
+from api.pagination import Position, moment_of
+from shared.auth.permissions import Permission
+from shared.batches import creation, results_store, store
+from shared.batches.creation import BatchDraft
+from shared.batches.lines import LineChecker
+from shared.batches.model import ENDED
+from shared.batches.options import BatchOptions
+from shared.batches.outcomes import LINES_AT_ONCE
+from shared.batches.results_store import Which
+from shared.batches.tags_store import tags_of_lines
+from shared.clock import now_ms
+from shared.database import Row
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.jobs.endpoints import Endpoint
+from shared.resources import Resources
+
+MODELS = "models/"
+DEFAULT_PAGE, MOST = 50, 1000
+
+
+async def create(request: Request) -> Response:
+    """Store a batch of requests that came in the body; all of them are right, or none is stored."""
+    who = await principal(request, Permission.JOBS_WRITE)
+    resources: Resources = request.state.resources
+    limit = resources.settings.max_body_bytes
+    asked, _ = await read_model(request, BatchGenerateContent, max_bytes=limit)
+    claim = read_claim(request, asked)
+    if claim and (first := await creation.earlier(resources.database, who.tenant_id, claim)):
+        return _json(batch_operation(first.batch))
+    model = request.path_params["model"]
+    resources.catalog.resolve(model)
+    options = BatchOptions(endpoint=Endpoint.GEMINI, label=asked.batch.display_name)
+    checker = LineChecker(resources.catalog, resources.settings, options)
+    given = asked.batch.input_config.requests.requests
+    lines = [_line(each, number, model) for number, each in enumerate(given, start=1)]
+    pile = await sources.pile_of_requests(lines, checker, options)
+    sources.refuse_too_many(pile.lines, resources.settings.max_batch_lines, param="requests")
+    await request.state.admission.admit_load(who.tenant_id, pile.load)
+    batch_id = new_id("batch")
+    created_at = moment_of(batch_id) or now_ms()
+    source, new_file = await sources.keep(
+        pile, resources, tenant_id=who.tenant_id, name=f"{batch_id}.jsonl"
+    )
+    draft = BatchDraft(
+        id=batch_id,
+        tenant_id=who.tenant_id,
+        created_at=created_at,
+        completion_window=DEFAULT_WINDOW,
+        complete_by=created_at + window_ms(DEFAULT_WINDOW),
+        options=options,
+        source=source,
+        new_file=new_file,
+        idempotency=claim,
+        model=model,
+    )
+    return _json(batch_operation((await store_draft(resources, draft)).batch))
+
+
+def _line(given: Any, number: int, model: str) -> Any:
+    if not isinstance(given, dict):
+        return given
+    rest = {name: value for name, value in given.items() if name not in {"request", "metadata"}}
+    line = {"custom_id": str(number), "method": "POST", "url": Endpoint.GEMINI, **rest}
+    if given.get("metadata"):
+        line["metadata"] = given["metadata"]
+    asked = given.get("request")
+    if isinstance(asked, dict):
+        named = asked.get("model")
+        own = named.removeprefix(MODELS) if isinstance(named, str) else named
+        body = {name: value for name, value in asked.items() if name != "stream"}
+        asked = {**body, "model": model if own is None else own}
+    return {**line, "body": asked}
+
+
+async def index(request: Request) -> Response:
+    """List a page of batches, newest first, without what became of their requests."""
+    who = await principal(request, Permission.JOBS_READ)
+    size = page_size(request, default=DEFAULT_PAGE, most=MOST)
+    async with request.state.resources.database.reading() as db:
+        rows = await store.page(
+            db,
+            who.tenant_id,
+            status=None,
+            endpoint=Endpoint.GEMINI,
+            after=_place(request),
+            ascending=False,
+            limit=size + 1,
+        )
+    told: dict[str, Any] = {"operations": [batch_operation(row) for row in rows[:size]]}
+    if len(rows) > size:
+        told["nextPageToken"] = token_of(rows[size - 1]["id"])
+    return _json(told)
+
+
+async def get(request: Request) -> Response:
+    """Return a batch; when it has ended, with what became of each request."""
+    who = await principal(request, Permission.JOBS_READ)
+    batch = await _load(request, who.tenant_id)
+    readable = batch["state"] in ENDED and batch["purged_at"] is None
+    outcomes = await _outcomes(request.state.resources, batch) if readable else None
+    return _json(batch_operation(batch, outcomes))
+
+
+async def cancel(request: Request) -> Response:
+    """Stop a batch: what has ended is kept, what waits is not called any more."""
+    await _load(request, (await principal(request, Permission.JOBS_WRITE)).tenant_id)
+    await acts.cancelled(request)
+    return _json({})
+
+
+async def delete(request: Request) -> Response:
+    """Remove the requests and results of an ended batch."""
+    await _load(request, (await principal(request, Permission.JOBS_WRITE)).tenant_id)
+    await acts.delete(request)
+    return _json({})
+
+
+async def _outcomes(resources: Resources, batch: Row) -> list[bytes]:
+    # In the order of the requests, so all of them are held: they fitted into one request's body.
+    async with resources.database.reading() as db:
+        tags = await tags_of_lines(db, batch["id"])
+    found: list[tuple[int, bytes]] = []
+    after = 0
+    while rows := await _page(resources, batch, after):
+        for row in rows:
+            body = await _body(resources, row)
+            found.append((row["line"], outcome(row, body, tags.get(row["line"]))))
+        after = rows[-1]["outcome_number"]
+    return [told for _, told in sorted(found)]
+
+
+async def _page(resources: Resources, batch: Row, after: int) -> Any:
+    until = batch["outcomes"]
+    async with resources.database.reading() as db:
+        return await results_store.page(
+            db, batch["id"], Which.ALL, after=after, until=until, limit=LINES_AT_ONCE
+        )
+
+
+async def _body(resources: Resources, row: Row) -> bytes | None:
+    if row["blob"] is None:
+        return row["body"] and bytes(row["body"])
+    with suppress(FileNotFoundError):
+        return await resources.blobs.get(row["blob"])
+    return None
+
+
+async def _load(request: Request, tenant_id: str) -> Row:
+    batch = await load_batch(request, tenant_id)
+    if batch["endpoint"] != Endpoint.GEMINI:
+        detail = f"There is no batch `{batch['id']}` of Google's requests: others have it."
+        raise NotFound(detail, code="batch_not_found", param="batch_id")
+    return batch
+
+
+def _place(request: Request) -> Position | None:
+    batch_id = name_of(request)
+    if batch_id is None:
+        return None
+    moment = moment_of(batch_id)
+    if moment is None:
+        raise bad_token()
+    return moment, batch_id
+
+
+def _json(body: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(body), media_type="application/json")
+
+
+def _reading(version: str) -> list[Route]:
+    return [
+        Route(f"{version}/batches", index, methods=["GET"]),
+        Route(f"{version}/batches/{{batch_id}}", get, methods=["GET"]),
+        Route(f"{version}/batches/{{batch_id}}", delete, methods=["DELETE"]),
+    ]
+
+
+shared_routes = _reading("/v1")
+"""What others ask for by the same paths."""
+routes = [
+    *_reading("/v1beta"),
+    *(
+        Route(f"{version}/{path}", act, methods=["POST"])
+        for version in VERSIONS
+        for path, act in (
+            ("models/{model:path}:batchGenerateContent", create),
+            ("batches/{batch_id}:cancel", cancel),
+        )
+    ),
+]
