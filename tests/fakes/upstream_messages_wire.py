@@ -25,6 +25,8 @@ TYPES = {
     529: "overloaded_error",
 }
 PIECE = 8
+SEAL = "sealed-by-the-fake"
+"""The signature of its thoughts; any other is refused."""
 
 
 class MessagesWire:
@@ -80,12 +82,13 @@ class MessagesWire:
         tool = _tool(body) if content is None else None
         said = answer_text(body) if content is None else content
         block = {"type": "text", "text": said, "citations": None} if tool is None else tool
+        thoughts = [_thought(body)] if _thinks(body) and content is None else []
         return {
             "id": f"msg_{call}",
             "type": "message",
             "role": "assistant",
             "model": body.get("model"),
-            "content": [block],
+            "content": [*thoughts, block],
             "stop_reason": "end_turn" if tool is None else "tool_use",
             "stop_sequence": None,
             "usage": messages_usage(body, output_tokens=output_tokens),
@@ -167,11 +170,25 @@ def _tool(body: Body) -> dict[str, Any] | None:
     return {"type": "tool_use", "id": "toolu_fake", "name": tool["name"], "input": arguments}
 
 
+def _thinks(body: Body) -> bool:
+    return (body.get("thinking") or {}).get("type") in ("enabled", "adaptive")
+
+
+def _thought(body: Body) -> dict[str, Any]:
+    thinking = f"thinking of {MessagesWire().marker(body)}"
+    return {"type": "thinking", "thinking": thinking, "signature": SEAL}
+
+
 def _block_events(index: int, block: Body) -> list[dict[str, Any]]:
     if block["type"] == "tool_use":
         opened = {**block, "input": {}}
         raw = orjson.dumps(block["input"]).decode()
         deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", *cut(raw))]
+    elif block["type"] == "thinking":
+        opened = {**block, "thinking": "", "signature": ""}
+        pieces = cut(block["thinking"])
+        deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces]
+        deltas.append({"type": "signature_delta", "signature": block["signature"]})
     else:
         opened = {**block, "text": ""}
         deltas = [{"type": "text_delta", "text": piece} for piece in cut(block["text"])]
@@ -200,4 +217,9 @@ def _wrong_messages(messages: Any) -> str | None:
             return f"messages.{index}.role: Input should be 'user' or 'assistant'"
         if not message.get("content"):
             return f"messages.{index}: all messages must have non-empty content"
+        blocks = message["content"] if isinstance(message["content"], list) else []
+        if any(block["type"] == "thinking" and block["signature"] != SEAL for block in blocks):
+            return f"messages.{index}: Invalid `signature` in `thinking` block"
+        if any(name.startswith("penstock") for block in blocks for name in block):
+            return f"messages.{index}: Extra inputs are not permitted"
     return None

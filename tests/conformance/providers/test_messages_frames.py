@@ -1,10 +1,17 @@
 """What a stream of Anthropic's events looks like, beyond what it says."""
 
 import pytest
+from pydantic import JsonValue
 
+from shared.inference.conversation import Message, Role, Text, Thinking
+from shared.inference.dialect import Dialect
+from shared.inference.generation import Tuning
+from shared.inference.request import InferenceRequest
 from shared.inference.usage import Usage
 from tests.conformance.providers.conftest import Subject
+from tests.conformance.providers.vocabulary import text_of
 from tests.fakes.upstream_client import Upstream, rule
+from tests.fakes.upstream_messages_wire import SEAL
 
 pytestmark = pytest.mark.parametrize("subject", ["anthropic"], indirect=True)
 
@@ -40,3 +47,45 @@ async def test_tokens_are_counted_as_the_provider_counts_them(subject: Subject) 
     request = subject.ask("echo", "x" * 400, max_tokens=10, stop=("END",))
 
     assert await subject.provider.count(request) == 100 + 3
+
+
+async def test_thoughts_come_sealed_and_go_back_so(subject: Subject) -> None:
+    request = subject.ask(tuning=Tuning(thinking_tokens=2048))
+
+    whole = subject.words.read(await subject.provider.generate(request)).choices[0]
+    streamed = subject.words.joined(await subject.collect(request)).choices[0]
+
+    thought = whole.parts[0]
+    assert isinstance(thought, Thinking)
+    assert (thought.signature, thought.dialect) == (SEAL, Dialect.MESSAGES)
+    assert streamed == whole
+    foreign = Thinking("elsewhere", "s", dialect=Dialect.GEMINI)
+    said = (Message(Role.ASSISTANT, (foreign, *whole.parts)), Message(Role.USER, (Text("more"),)))
+    again = subject.ask(messages=(Message(Role.USER, (Text("hi"),)), *said))
+    assert "more" in text_of(subject.words.read(await subject.provider.generate(again)).choices[0])
+
+
+async def test_a_seal_that_is_not_its_own_never_reaches_it(subject: Subject) -> None:
+    request = subject.ask("echo", "and now?")
+    foreign: JsonValue = {
+        "type": "thinking",
+        "thinking": "x",
+        "signature": "penstock:gemini:s",
+    }
+    call: JsonValue = {
+        "type": "tool_use",
+        "id": "t",
+        "name": "f",
+        "input": {},
+        "penstock_signature": "s",
+    }
+    turns: JsonValue = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [foreign, call]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "1"}]},
+    ]
+    body = {**request.body, "messages": turns}
+
+    answer = await subject.provider.generate(InferenceRequest("echo", body, request.dialect))
+
+    assert answer.status_code == 200
