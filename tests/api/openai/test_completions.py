@@ -10,6 +10,7 @@ from shared.jobs.transitions import JobState, Reason
 from tests.api.openai.direct import answered, asking
 from tests.api.openai.exchange import Exchange, events
 from tests.api.openai.hand import USAGE, Hand
+from tests.api.openai.test_sdk_errors import sdk_of
 from tests.api.whole_app import ADMIN_KEY, WholeApp
 
 PATH = "/v1/completions"
@@ -149,3 +150,31 @@ async def test_what_no_conversation_says_is_refused_by_the_provider_of_chats(app
 
     assert reply.status_code in {400, 422}
     assert "echo" in reply.json()["error"]["message"]
+
+
+async def test_openais_own_client_reads_it(app: WholeApp, hand: Hand) -> None:
+    async with sdk_of(app) as client:
+        asking = asyncio.create_task(client.completions.create(**ASKED))
+        await hand.end(await hand.claim(), answer=whole("there was"))
+        answer = await asking
+        streaming = asyncio.create_task(client.completions.create(**ASKED, stream=True))
+        job = await hand.claim()
+        await hand.say(job, 1, said("there "), said("was"), said(finish="stop"), last=True)
+        await hand.end(job, answer=whole("there was"))
+        events = [event async for event in await streaming]
+
+    assert (answer.choices[0].text, answer.object) == ("there was", "text_completion")
+    assert "".join(event.choices[0].text for event in events) == "there was"
+    assert [event.choices[0].finish_reason for event in events] == [None, None, "stop"]
+
+
+async def test_a_line_of_a_batch_may_ask_for_it(app: WholeApp) -> None:
+    line = {"custom_id": "one", "method": "POST", "url": PATH, "body": ASKED}
+    bad = {**line, "custom_id": "two", "body": {"model": "sandbox/echo", "prompt": []}}
+
+    reply = await app.client.post("/v1/batches", json={"requests": [line], "dry_run": True})
+    refused = await app.client.post("/v1/batches", json={"requests": [line, bad], "dry_run": True})
+
+    assert (reply.json()["object"], reply.json()["valid"]) == ("batch.dry_run", True)
+    assert "prompt" in refused.text
+    assert not refused.json()["valid"]
