@@ -166,14 +166,15 @@ class CatalogWatch:
         before, self._seen = self._seen, seen
         merged = self.merge(seen.stored)
         problems = (*seen.wrong, *merged.problems)
+        is_same = seen.file is before.file and seen.stored is before.stored
         # At first there is nothing older that could go on: then all is used that can be.
-        if merged.problems and before.revision >= 0:
+        if before.revision >= 0 and (is_same or merged.problems):
             self._catalog.status = replace(self._catalog.status, problems=problems)
         else:
             self._catalog.replace(merged.contents)
             self._catalog.status = Status(
                 revision=max(0, seen.revision),
-                digest=before.digest if seen.wrong else seen.digest,
+                digest=self._catalog.status.digest if seen.wrong else seen.digest,
                 loaded_at=now_ms(),
                 problems=problems,
             )

@@ -11,7 +11,7 @@ from shared.database import Database
 from shared.errors import NotFound
 from shared.routing.catalog import Catalog, catalog_of
 from shared.routing.editing import Editor
-from shared.routing.file import read_file
+from shared.routing.file import digest_of, read_file
 from shared.routing.watch import CatalogWatch
 from shared.tables import metadata
 
@@ -98,6 +98,11 @@ async def test_a_bad_file_is_told_by_its_line_and_the_old_one_stays(one: Process
     await one.write(FILE + "rpm = \n")
     assert one.told == ["line 5: not valid TOML: Invalid value"]
     assert one.serves("a")
+    assert one.catalog.status.digest == digest_of(FILE)
+
+    await one.editor.put_deployment("own", row(), new=True)
+    assert one.told == ["line 5: not valid TOML: Invalid value"]
+    assert one.serves("own")
 
     await one.write(FILE + "rpm = 5\n")
     assert one.told == []
