@@ -167,6 +167,8 @@ def from_error_object(
     else:
         named = (BY_CODE_ALONE[code] for code in error.codes if code in BY_CODE_ALONE)
         kind = next(named, otherwise)
+        if kind is BadRequest:
+            kind = _in_words(HTTPStatus.BAD_REQUEST, error.message) or kind
     return kind(
         f"{provider} sent an error: {error.message or _snippet(raw)}",
         provider=provider,

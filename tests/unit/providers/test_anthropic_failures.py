@@ -48,6 +48,7 @@ def error(kind: str, message: str) -> dict[str, Any]:
         (529, error("overloaded_error", "Overloaded"), errors.Overloaded),
         (200, error("overloaded_error", "Overloaded"), errors.Overloaded),
         (200, error("not_found_error", "model: x"), errors.ModelNotFound),
+        (200, error("invalid_request_error", "prompt is too long"), errors.ContextTooLong),
         (200, error("billing_error", "pay"), errors.QuotaExhausted),
         (200, error("request_too_large", "x"), errors.BadRequest),
         (200, error("timeout_error", "x"), errors.Timeout),
