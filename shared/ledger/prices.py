@@ -15,7 +15,15 @@ MILLION = 1_000_000
 PER_MILLION = 1000
 """Nano-dollars per token for a price of one dollar per million tokens."""
 
-FREE_PROVIDERS = frozenset({"sandbox", "ollama", "vllm"})
+FREE_PROVIDERS = frozenset({"sandbox", "ollama", "vllm", "sglang", "llamacpp", "lmstudio"})
+PUBLISHED_AS = {
+    "azure-v1": "azure",
+    "gemini": "google",
+    "gemini-openai": "google",
+    "vertex": "google",
+    "xai": "x-ai",
+}
+"""Vendors whose prices stand under another name."""
 
 
 class OwnPrice(Protocol):
@@ -61,6 +69,7 @@ def price_of(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cached_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
     )
     return int(calc_price(priced, model, provider_id=_provider_id(provider)).total_price * NANO)
 
@@ -89,7 +98,7 @@ def published_models(provider: str) -> Sequence[str]:
 
 
 def _provider_id(provider: str) -> str:
-    return {"gemini": "google", "xai": "x-ai"}.get(provider, provider)
+    return PUBLISHED_AS.get(provider, provider)
 
 
 @lru_cache(maxsize=1024)
