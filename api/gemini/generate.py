@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from api.direct.call import Call
 from api.direct.serve import Body, serve
+from api.direct.stream import AnswerStream
 from api.gemini.chunks import ArrayChunks, EventChunks
 from api.gemini.stream import GeminiStream
 from shared.jobs.endpoints import Endpoint
@@ -52,7 +53,8 @@ async def embed_many(request: Request) -> ASGIApp:
 
 def _streamed(call: Call, _body: Body) -> ASGIApp:
     as_events = call.request.query_params.get(ALT) == "sse"
-    return GeminiStream(call, EventChunks() if as_events else ArrayChunks())
+    framing = EventChunks() if as_events else ArrayChunks()
+    return GeminiStream(AnswerStream(call, framing), framing)
 
 
 ACTS = {

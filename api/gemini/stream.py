@@ -4,10 +4,8 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.direct.call import Call
-from api.direct.stream import AnswerStream
 from api.gemini.chunks import ArrayChunks, EventChunks
 
 EVENTS = b"text/event-stream"
@@ -17,9 +15,10 @@ GONE_S = 1.0
 class GeminiStream:
     """The ASGI response to a call that asked for a stream."""
 
-    def __init__(self, call: Call, framing: EventChunks | ArrayChunks) -> None:
+    def __init__(self, stream: ASGIApp, framing: EventChunks | ArrayChunks) -> None:
+        """Take what streams with this framing."""
+        self._stream = stream
         self._framing = framing
-        self._stream = AnswerStream(call, framing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Stream the answer.

@@ -135,6 +135,19 @@ async def test_a_renamed_key_does_not_override_the_vendors_own() -> None:
     assert "seed" not in wire.body()
 
 
+@pytest.mark.parametrize(
+    ("vendor", "told"), [("mistral", {"safe_prompt": True}), ("openai", {}), ("groq", {})]
+)
+async def test_what_is_for_one_vendor_no_other_hears(vendor: str, told: dict[str, bool]) -> None:
+    wire = Wire()
+    provider = build_provider(vendor, http=wire.http, api_key="k")
+
+    await provider.generate(chat(penstock_mistral={"safe_prompt": True}))
+
+    assert {name: wire.body()[name] for name in wire.body() if name.endswith("prompt")} == told
+    assert not [name for name in wire.body() if name.startswith("penstock")]
+
+
 async def test_azure_has_the_deployment_in_the_path_and_its_own_header() -> None:
     wire = Wire()
     provider = build_provider(
