@@ -82,7 +82,7 @@ def _read_part(part: object, where: str) -> Shown:
     if not isinstance(part, dict):
         message = f"`{where}` must be an object with a `type`."
         raise Unreadable(message, where)
-    kind = part.get("type")
+    kind = str(part.get("type"))
     if kind in TEXTS:
         return Text(_text(part, "text", where))
     if kind == "refusal":
@@ -93,7 +93,7 @@ def _read_part(part: object, where: str) -> Shown:
         return _read_file(part, where)
     if kind == "input_audio":
         return _read_audio(part, where)
-    feature = f"content of type `{str(kind)[:64]}`"
+    feature = f"content of type `{kind[:64]}`"
     raise Unsupported(feature, where)
 
 

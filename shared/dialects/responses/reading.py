@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from shared.dialects.chat.fields import flag, needed_text, number, object_of, text_of
 from shared.dialects.responses.input import read_input
 from shared.dialects.translator import Json, Unreadable, Unsupported
 from shared.inference.conversation import Format, Message, Role, Text, Tool, ToolChoice, ToolMode
@@ -12,20 +13,14 @@ INHERITED = "penstock_inherited"
 """How many of a stored request's items came from `previous_response_id`; without it none did."""
 LOGPROBS = "message.output_text.logprobs"
 MODES = {mode.value: mode for mode in ToolMode}
-_TUNING = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "presence_penalty": "presence_penalty",
-    "frequency_penalty": "frequency_penalty",
-    "service_tier": "service_tier",
-    "safety_identifier": "user",
-    "user": "user",
-    "parallel_tool_calls": "parallel_tool_calls",
-}
+_TUNING = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_OTHERS = ("service_tier", "safety_identifier", "user", "parallel_tool_calls")
 _READ = frozenset(
     {
         *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning", "include"),
-        *("max_output_tokens", "top_logprobs", "previous_response_id", "truncation", *_TUNING),
+        *("max_output_tokens", "top_logprobs", "previous_response_id", "truncation"),
+        *_TUNING,
+        *_OTHERS,
         # What becomes of an answer is our own affair.
         *("stream", "stream_options", "background", "store", "metadata"),
     }
@@ -86,14 +81,12 @@ def _tool(tool: object, where: str) -> Tool:
     if tool.get("type") != "function":
         feature = f"the tool `{str(tool.get('type'))[:64]}`, which its own provider runs"
         raise Unsupported(feature, where)
-    name, schema = tool.get("name"), tool.get("parameters")
-    if not isinstance(name, str):
-        message = f"`{where}.name` must be a string."
-        raise Unreadable(message, f"{where}.name")
-    if schema is not None and not isinstance(schema, dict):
-        message = f"`{where}.parameters` must be a JSON schema."
-        raise Unreadable(message, f"{where}.parameters")
-    return Tool(name, tool.get("description"), schema, tool.get("strict"))
+    return Tool(
+        needed_text(tool, "name", where),
+        text_of(tool, "description", where),
+        object_of(tool, "parameters", where),
+        flag(tool, "strict", where),
+    )
 
 
 def _tool_choice(chosen: object) -> ToolChoice | None:
@@ -131,7 +124,12 @@ def _format(form: object) -> Format | None:
             "`text.format` must be of type `text`, `json_object`, or `json_schema` with a `schema`."
         )
         raise Unreadable(message, "text.format")
-    return Format(form["schema"], form.get("name"), form.get("description"), form.get("strict"))
+    return Format(
+        form["schema"],
+        text_of(form, "name", "text.format"),
+        text_of(form, "description", "text.format"),
+        flag(form, "strict", "text.format"),
+    )
 
 
 def _logprobs(body: Json) -> int | None:
@@ -142,11 +140,16 @@ def _logprobs(body: Json) -> int | None:
 
 
 def _tuning(body: Json) -> Tuning:
-    given = {ours: body[name] for name, ours in _TUNING.items() if body.get(name) is not None}
     return Tuning(
-        **given,
-        effort=_object(body, "reasoning").get("effort"),
-        verbosity=_object(body, "text").get("verbosity"),
+        temperature=number(body, "temperature"),
+        top_p=number(body, "top_p"),
+        presence_penalty=number(body, "presence_penalty"),
+        frequency_penalty=number(body, "frequency_penalty"),
+        effort=text_of(_object(body, "reasoning"), "effort", "reasoning"),
+        verbosity=text_of(_object(body, "text"), "verbosity", "text"),
+        service_tier=text_of(body, "service_tier"),
+        user=text_of(body, "user") or text_of(body, "safety_identifier"),
+        parallel_tool_calls=flag(body, "parallel_tool_calls"),
     )
 
 
