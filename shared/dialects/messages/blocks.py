@@ -110,7 +110,7 @@ def _tool_result(block: Fields) -> Iterator[Part]:
     given = block.value.get("content")
     for index, inner in enumerate(given if isinstance(given, list) else []):
         kind = inner.get("type") if isinstance(inner, Mapping) else None
-        if kind not in SHOWN:
+        if str(kind) not in SHOWN:
             feature = f"a tool result with a block of type `{kind}`"
             raise Unsupported(feature, f"{block.at('content')}.{index}.type")
     shown = tuple(part for part in read_content(block) if isinstance(part, Text | Media))

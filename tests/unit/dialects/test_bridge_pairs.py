@@ -52,6 +52,7 @@ def joined(translator: Translator, events: Iterable[dict[str, Any]]) -> dict[str
 
 
 @pytest.mark.parametrize("dialect", ALONE)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_request_is_read_as_it_was_meant(dialect: Dialect, data: st.DataObject) -> None:
     says, its = SAYS[dialect], TRANSLATORS[dialect]
@@ -64,6 +65,7 @@ def test_a_request_is_read_as_it_was_meant(dialect: Dialect, data: st.DataObject
 
 
 @pytest.mark.parametrize("dialect", ALONE)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_an_answer_is_read_as_it_was_meant(dialect: Dialect, data: st.DataObject) -> None:
     says, its = SAYS[dialect], TRANSLATORS[dialect]
@@ -76,6 +78,7 @@ def test_an_answer_is_read_as_it_was_meant(dialect: Dialect, data: st.DataObject
 
 
 @pytest.mark.parametrize("dialect", ALONE)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_a_stream_says_what_the_whole_answer_does(dialect: Dialect, data: st.DataObject) -> None:
     says, its = SAYS[dialect], TRANSLATORS[dialect]
@@ -88,7 +91,7 @@ def test_a_stream_says_what_the_whole_answer_does(dialect: Dialect, data: st.Dat
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_request_survives_both(one: Dialect, other: Dialect, data: st.DataObject) -> None:
     says = SAYS[one] & SAYS[other]
@@ -101,7 +104,7 @@ def test_a_request_survives_both(one: Dialect, other: Dialect, data: st.DataObje
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_an_answer_survives_both(one: Dialect, other: Dialect, data: st.DataObject) -> None:
     says = SAYS[one] & SAYS[other]
@@ -114,7 +117,7 @@ def test_an_answer_survives_both(one: Dialect, other: Dialect, data: st.DataObje
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS)
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_a_stream_survives_both(one: Dialect, other: Dialect, data: st.DataObject) -> None:
     says = SAYS[one] & SAYS[other]
