@@ -188,3 +188,11 @@ def test_what_was_cut_short_is_kept_as_a_text() -> None:
     joined.add({"type": "content_block_delta", "index": 0, "delta": delta})
 
     assert joined.whole()["content"][0]["input"] == {"INVALID_JSON": '{"a":'}
+
+
+def test_an_end_that_tells_nothing_new_takes_nothing_away() -> None:
+    joined = MessagesJoined()
+    joined.add({"type": "message_start", "message": {"id": "m", "container": {"id": "c"}}})
+    joined.add({"type": "message_delta", "delta": {"stop_reason": "end_turn", "container": None}})
+
+    assert joined.whole()["container"] == {"id": "c"}
