@@ -125,8 +125,12 @@ async def test_it_can_be_asked_for_later(app: WholeApp, hand: Hand) -> None:
     assert job["result"]["body"]["choices"][0]["text"] == "there was"
 
 
-async def test_a_provider_of_chats_is_asked_in_its_own_dialect(app: WholeApp) -> None:
-    submitted = await app.client.post("/v1/jobs", json={"endpoint": PATH, "body": ASKED})
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_provider_of_chats_is_asked_in_its_own_dialect(
+    app: WholeApp, *, stream: bool
+) -> None:
+    body = {**ASKED, "stream": stream}
+    submitted = await app.client.post("/v1/jobs", json={"endpoint": PATH, "body": body})
     await app.work(submitted.json()["id"])
     job = (await app.client.get(submitted.headers["location"])).json()
 
