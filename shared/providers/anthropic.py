@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,10 +17,10 @@ from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.vendors import Vendor
 from shared.providers.anthropic_answers import check, count_of
 from shared.providers.anthropic_stream import MessagesReader
-from shared.providers.errors import BadRequest, ProviderError
-from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
+from shared.providers.errors import BadRequest
 from shared.providers.headers import limit_feedback
-from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
+from shared.providers.line import Line, Reader
+from shared.providers.transport import Call, Http, Reply, Timeouts
 
 MESSAGES_PATH = "/v1/messages"
 COUNT_PATH = "/v1/messages/count_tokens"
@@ -34,8 +36,6 @@ COUNTED = frozenset(
 BETAS = "penstock_anthropic_beta"
 """Where a body names what its client says in `anthropic-beta`: a list of names."""
 BETA, MOST_BETAS = re.compile(r"[A-Za-z0-9._-]{1,64}"), 32
-HIDDEN = b"[key]"
-LEAST_SECRET = 8
 # Keys of ours that a client may put into a body; no provider ever sees them.
 OWN_KEYS = "penstock"
 
@@ -59,11 +59,9 @@ class Anthropic:
         self._vendor = vendor
         # Anthropic's own clients want it without the version, most others' with it.
         self._base = base_url.rstrip("/").removesuffix("/v1")
-        self._http = http
+        self._line = Line(vendor.name, http=http, api_key=api_key)
         self._timeouts = timeouts
         self._max_bytes = max_response_bytes
-        # What is shorter is no secret but a word that a local server wants, and may stand anywhere.
-        self._secret = (api_key or "").encode() if len(api_key or "") >= LEAST_SECRET else b""
         self._headers = _headers(api_key, headers)
         self._calls: dict[tuple[str, bool], Call] = {}
 
@@ -90,27 +88,15 @@ class Anthropic:
             ProviderError: as for a whole answer, and also if the stream breaks off.
         """
         body = {**self._wire(request), "stream": True}
-        try:
-            call = self._call(MESSAGES_PATH, body, _betas(request.body))
-            reply = await self._http.open(call, orjson.dumps(body))
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        try:
-            await self._check_opening(reply)
-            reader = MessagesReader(
-                provider=self.name,
-                max_event_bytes=self._max_bytes,
-                feedback=limit_feedback(reply.headers, now_ms=now_ms()),
-            )
-            while not reader.done and (piece := await reply.chunk()) is not None:
-                for chunk in reader.feed(self._hide(piece)):
-                    yield chunk
-            reader.close()
-            await reply.drain()
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        finally:
-            await reply.aclose()
+        stream = self._line.stream(
+            self._call(MESSAGES_PATH, body, _betas(request.body)),
+            orjson.dumps(body),
+            reader=self._reader,
+            check=partial(check, provider=self.name),
+        )
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def count(self, request: InferenceRequest, /) -> int | None:
         """Return how many tokens a request has, as the provider counts them.
@@ -127,32 +113,14 @@ class Anthropic:
         """Do nothing: the connections belong to the HTTP client that all providers share."""
 
     async def _post(self, path: str, body: Mapping[str, Any], betas: Sequence[str]) -> Reply:
-        try:
-            reply = await self._http.post(self._call(path, body, betas), orjson.dumps(body))
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        reply = Reply(reply.status, reply.headers, self._hide(reply.body))
-        if not is_success(reply.status):
-            raise self._refused(reply)
-        return reply
+        return await self._line.post(self._call(path, body, betas), orjson.dumps(body))
 
-    async def _check_opening(self, reply: OpenReply) -> None:
-        if not is_success(reply.status):
-            body = self._hide(await reply.read())
-            raise self._refused(Reply(reply.status, reply.headers, body))
-        if "json" in reply.headers.get("content-type", ""):
-            body = self._hide(await reply.read())
-            check(body, provider=self.name)
-            raise malformed("did not stream", body, provider=self.name)
-
-    def _refused(self, reply: Reply) -> ProviderError:
-        return from_status(
-            reply.status, reply.headers, reply.body, provider=self.name, now_ms=now_ms()
+    def _reader(self, headers: Mapping[str, str]) -> Reader:
+        return MessagesReader(
+            provider=self.name,
+            max_event_bytes=self._max_bytes,
+            feedback=limit_feedback(headers, now_ms=now_ms()),
         )
-
-    def _hide(self, raw: bytes) -> bytes:
-        # Vendors like to quote the key that they refuse, and bodies reach clients.
-        return raw.replace(self._secret, HIDDEN) if self._secret else raw
 
     def _wire(self, request: InferenceRequest) -> dict[str, JsonValue]:
         body = {

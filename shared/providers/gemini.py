@@ -1,26 +1,25 @@
 """The adapter for Google's own API, with a key as in AI Studio or a bearer token as on Vertex."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from enum import StrEnum
+from functools import partial
 from urllib.parse import quote
 
 import httpx
 import orjson
 from pydantic import JsonValue
 
-from shared.clock import now_ms
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.vendors import AuthHeader, Vendor
-from shared.providers.errors import ProviderError
-from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
 from shared.providers.gemini_answers import check_answer, read_count
 from shared.providers.gemini_stream import GeminiStreamReader
 from shared.providers.headers import limit_feedback
-from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
+from shared.providers.line import Line, Reader
+from shared.providers.transport import Call, Http, Reply, Timeouts
 
-HIDDEN = b"[key]"
 IN_THE_PATH = frozenset({"model", "stream"})
 OWN_KEYS = "penstock"
 """What keys of ours begin with; no provider ever sees them."""
@@ -59,10 +58,9 @@ class Gemini:
         self.dialects = vendor.dialects
         self._vendor = vendor
         self._base = base_url.rstrip("/")
-        self._http = http
+        self._line = Line(vendor.name, http=http, api_key=api_key)
         self._timeouts = timeouts
         self._max_bytes = max_response_bytes
-        self._secret = (api_key or "").encode()
         self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
         self._calls: dict[tuple[Act, str], Call] = {}
 
@@ -80,26 +78,15 @@ class Gemini:
         Raises:
             ProviderError: as for a whole answer, and also if the stream breaks off.
         """
-        content = orjson.dumps(_plain(request.body))
-        try:
-            reply = await self._http.open(self._call(Act.STREAM, request.model), content)
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        try:
-            await self._check_opening(reply)
-            reader = GeminiStreamReader(
-                provider=self.name,
-                max_event_bytes=self._max_bytes,
-                feedback=limit_feedback(reply.headers),
-            )
-            while (piece := await reply.chunk()) is not None:
-                for chunk in reader.feed(self._hide(piece)):
-                    yield chunk
-            reader.close()
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        finally:
-            await reply.aclose()
+        stream = self._line.stream(
+            self._call(Act.STREAM, request.model),
+            orjson.dumps(_plain(request.body)),
+            reader=self._reader,
+            check=partial(check_answer, Dialect.GEMINI, provider=self.name),
+        )
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def count(self, request: InferenceRequest, /) -> int | None:
         """Return how many tokens a request to generate has.
@@ -122,32 +109,14 @@ class Gemini:
         return InferenceResponse(reply.status, reply.body, usage, limit_feedback(reply.headers))
 
     async def _post(self, act: Act, model: str, body: Mapping[str, JsonValue]) -> Reply:
-        try:
-            reply = await self._http.post(self._call(act, model), orjson.dumps(body))
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        reply = Reply(reply.status, reply.headers, self._hide(reply.body))
-        if not is_success(reply.status):
-            raise self._refused(reply)
-        return reply
+        return await self._line.post(self._call(act, model), orjson.dumps(body))
 
-    async def _check_opening(self, reply: OpenReply) -> None:
-        if not is_success(reply.status):
-            body = self._hide(await reply.read())
-            raise self._refused(Reply(reply.status, reply.headers, body))
-        if "json" in reply.headers.get("content-type", ""):
-            body = self._hide(await reply.read())
-            check_answer(Dialect.GEMINI, body, provider=self.name)
-            raise malformed("did not stream", body, provider=self.name)
-
-    def _refused(self, reply: Reply) -> ProviderError:
-        return from_status(
-            reply.status, reply.headers, reply.body, provider=self.name, now_ms=now_ms()
+    def _reader(self, headers: Mapping[str, str]) -> Reader:
+        return GeminiStreamReader(
+            provider=self.name,
+            max_event_bytes=self._max_bytes,
+            feedback=limit_feedback(headers),
         )
-
-    def _hide(self, raw: bytes) -> bytes:
-        # A refusal may quote the key, and bodies reach clients.
-        return raw.replace(self._secret, HIDDEN) if self._secret else raw
 
     def _call(self, act: Act, model: str) -> Call:
         known = self._calls.get((act, model))

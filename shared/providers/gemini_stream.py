@@ -17,6 +17,7 @@ class GeminiStreamReader:
     def __init__(
         self, *, provider: str, max_event_bytes: int, feedback: LimitFeedback | None = None
     ) -> None:
+        self.done = False
         self._provider = provider
         self._parser = EventParser(max_event_bytes=max_event_bytes)
         self._feedback = feedback

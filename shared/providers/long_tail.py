@@ -21,12 +21,12 @@ from shared.inference.vendors import Vendor
 from shared.providers.completion import check, usage_of
 from shared.providers.errors import Malformed, ProviderError, Timeout, Unavailable
 from shared.providers.failures import from_status, malformed
+from shared.providers.line import HIDDEN, LEAST_SECRET
 from shared.providers.transport import Timeouts
 from shared.settings import keep_litellm_offline
 
 MODULE = "litellm"
 OWN_KEYS = "penstock"
-HIDDEN = "[key]"
 OK = 200
 
 # By the name of litellm's exception, where its status says too little.
@@ -154,10 +154,11 @@ class LongTail:
         return Unavailable(f"{self.name}: {said}", provider=self.name, sent=not refused)
 
     def _hide(self, raw: bytes) -> bytes:
-        return self._hidden(raw.decode()).encode() if self._api_key else raw
+        return self._hidden(raw.decode()).encode()
 
     def _hidden(self, text: str) -> str:
-        return text.replace(self._api_key, HIDDEN) if self._api_key else text
+        secret = self._api_key or ""
+        return text.replace(secret, HIDDEN.decode()) if len(secret) >= LEAST_SECRET else text
 
 
 def _finished(answer: dict[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,26 @@
 """The adapter for everyone who speaks OpenAI's dialect; how vendors differ is data."""
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from functools import partial
 from urllib.parse import quote
 
 import httpx
 import orjson
 from pydantic import JsonValue
 
-from shared.clock import now_ms
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
-from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
+from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.vendors import AuthHeader, Vendor
 from shared.providers.completion import check
 from shared.providers.errors import ProviderError
-from shared.providers.failures import CALL_ERRORS, from_exception, from_status, malformed
 from shared.providers.headers import limit_feedback
+from shared.providers.line import Line, Reader
 from shared.providers.responses_request import counting_request, response_request
 from shared.providers.responses_stream import ResponsesReader, tokens_in
 from shared.providers.stream import StreamReader
-from shared.providers.transport import Call, Http, OpenReply, Reply, Timeouts, is_success
+from shared.providers.transport import Call, Http, Timeouts
 
 PATHS = {
     Dialect.CHAT: "/chat/completions",
@@ -30,7 +31,6 @@ PATHS = {
 COUNTING = "/input_tokens"
 """Behind the path of the responses: where the tokens of one are counted."""
 COUNTS_NOT = frozenset({404, 405, 501})
-HIDDEN = b"[key]"
 # Keys of ours that a client may put into a body; no provider ever sees them.
 OWN_KEYS = "penstock"
 
@@ -53,10 +53,9 @@ class OpenAICompatible:
         self.dialects = vendor.dialects
         self._vendor = vendor
         self._base = base_url.rstrip("/")
-        self._http = http
+        self._line = Line(vendor.name, http=http, api_key=api_key)
         self._timeouts = timeouts
         self._max_bytes = max_response_bytes
-        self._secret = (api_key or "").encode()
         self._headers = httpx.Headers(_headers(vendor, api_key) | dict(headers))
         self._calls: dict[tuple[str, str], Call] = {}
 
@@ -76,23 +75,15 @@ class OpenAICompatible:
         Raises:
             ProviderError: as for a whole answer, and also if the stream breaks off.
         """
-        content = orjson.dumps(self._wire(request, stream=True))
-        try:
-            reply = await self._http.open(self._call(request), content)
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        try:
-            await self._check_opening(request, reply)
-            reader = self._reader(request, limit_feedback(reply.headers))
-            while not reader.done and (piece := await reply.chunk()) is not None:
-                for chunk in reader.feed(self._hide(piece)):
-                    yield chunk
-            reader.close()
-            await reply.drain()
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        finally:
-            await reply.aclose()
+        stream = self._line.stream(
+            self._call(request),
+            orjson.dumps(self._wire(request, stream=True)),
+            reader=partial(self._reader, request),
+            check=partial(check, request.dialect, provider=self.name),
+        )
+        async with aclosing(stream) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
     async def count(self, request: InferenceRequest, /) -> int | None:
         """Return how many tokens a response's request has; None in any other dialect.
@@ -104,33 +95,24 @@ class OpenAICompatible:
             return None
         body = counting_request(request, provider=self.name, drops=self._vendor.drops)
         try:
-            reply = await self._http.post(self._call(request, COUNTING), orjson.dumps(body))
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        if reply.status in COUNTS_NOT:
-            return None
-        if not is_success(reply.status):
-            raise self._refused(Reply(reply.status, reply.headers, self._hide(reply.body)))
-        return tokens_in(self._hide(reply.body), provider=self.name)
+            reply = await self._line.post(self._call(request, COUNTING), orjson.dumps(body))
+        except ProviderError as error:
+            if error.status in COUNTS_NOT:
+                return None
+            raise
+        return tokens_in(reply.body, provider=self.name)
 
     async def aclose(self) -> None:
         """Do nothing: the connections belong to the HTTP client that all providers share."""
 
     async def _whole(self, request: InferenceRequest) -> InferenceResponse:
         content = orjson.dumps(self._wire(request, stream=False))
-        try:
-            reply = await self._http.post(self._call(request), content)
-        except CALL_ERRORS as error:
-            raise from_exception(error, provider=self.name) from error
-        body = self._hide(reply.body)
-        if not is_success(reply.status):
-            raise self._refused(Reply(reply.status, reply.headers, body))
-        usage = check(request.dialect, body, provider=self.name)
-        return InferenceResponse(reply.status, body, usage, limit_feedback(reply.headers))
+        reply = await self._line.post(self._call(request), content)
+        usage = check(request.dialect, reply.body, provider=self.name)
+        return InferenceResponse(reply.status, reply.body, usage, limit_feedback(reply.headers))
 
-    def _reader(
-        self, request: InferenceRequest, feedback: LimitFeedback | None
-    ) -> StreamReader | ResponsesReader:
+    def _reader(self, request: InferenceRequest, headers: Mapping[str, str]) -> Reader:
+        feedback = limit_feedback(headers)
         if request.dialect is Dialect.RESPONSES:
             return ResponsesReader(
                 provider=self.name, max_event_bytes=self._max_bytes, feedback=feedback
@@ -141,24 +123,6 @@ class OpenAICompatible:
             max_event_bytes=self._max_bytes,
             feedback=feedback,
         )
-
-    async def _check_opening(self, request: InferenceRequest, reply: OpenReply) -> None:
-        if not is_success(reply.status):
-            body = self._hide(await reply.read())
-            raise self._refused(Reply(reply.status, reply.headers, body))
-        if "json" in reply.headers.get("content-type", ""):
-            body = self._hide(await reply.read())
-            check(request.dialect, body, provider=self.name)
-            raise malformed("did not stream", body, provider=self.name)
-
-    def _refused(self, reply: Reply) -> ProviderError:
-        return from_status(
-            reply.status, reply.headers, reply.body, provider=self.name, now_ms=now_ms()
-        )
-
-    def _hide(self, raw: bytes) -> bytes:
-        # Vendors like to quote the key that they refuse, and bodies reach clients.
-        return raw.replace(self._secret, HIDDEN) if self._secret else raw
 
     def _wire(self, request: InferenceRequest, *, stream: bool) -> dict[str, JsonValue]:
         if request.dialect is Dialect.RESPONSES:
