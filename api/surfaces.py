@@ -8,6 +8,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from shared.dialects.errors import anthropic_type, google_status
 from shared.errors import PenstockError
 
 
@@ -56,51 +57,18 @@ def _shows_googles_key(scope: Scope, headers: Headers) -> bool:
     return "x-goog-api-key" in headers or in_query is not None
 
 
-_ANTHROPIC_TYPES: Mapping[int, str] = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
-_GEMINI_STATUSES: Mapping[int, str] = {
-    400: "INVALID_ARGUMENT",
-    401: "UNAUTHENTICATED",
-    403: "PERMISSION_DENIED",
-    404: "NOT_FOUND",
-    409: "ABORTED",
-    429: "RESOURCE_EXHAUSTED",
-    500: "INTERNAL",
-    501: "UNIMPLEMENTED",
-    503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
-}
-_BROKEN = 500
-
-
 def anthropic_error(error: PenstockError, request_id: str | None) -> dict[str, Any]:
     """Return Anthropic's error body; our own code, field and numbers are in `details`."""
-    kind = _ANTHROPIC_TYPES.get(error.status)
-    if kind is None:
-        kind = "api_error" if error.status >= _BROKEN else "invalid_request_error"
     details: dict[str, Any] = {**error.extra, "error_code": error.code}
     if error.param is not None:
         details["param"] = error.param
-    told = {"type": kind, "message": error.detail, "details": details}
+    told = {"type": anthropic_type(error.status), "message": error.detail, "details": details}
     return {"type": "error", "error": told, "request_id": request_id}
 
 
 def gemini_error(error: PenstockError, _request_id: str | None) -> dict[str, Any]:
     """Return Google's error body; how long to wait is in its details."""
-    status = _GEMINI_STATUSES.get(error.status)
-    if status is None:
-        status = "INTERNAL" if error.status >= _BROKEN else "INVALID_ARGUMENT"
+    status = google_status(error.status)
     domain = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code.upper(),

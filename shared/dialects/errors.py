@@ -43,16 +43,22 @@ def error_body(
 ) -> dict[str, Any]:
     """Return the body of an error as a dialect's clients read it; `code` is ours, where it has a place."""
     if dialect is Dialect.MESSAGES:
-        kind = ANTHROPIC_TYPES.get(status) or _by_status(
-            status, "api_error", "invalid_request_error"
-        )
-        return {"type": "error", "error": {"type": kind, "message": message}}
+        return {"type": "error", "error": {"type": anthropic_type(status), "message": message}}
     if dialect in _GOOGLES:
-        name = GOOGLE_STATUSES.get(status) or _by_status(status, "INTERNAL", "INVALID_ARGUMENT")
-        return {"error": {"code": status, "message": message, "status": name}}
+        return {"error": {"code": status, "message": message, "status": google_status(status)}}
     kind = _by_status(status, "server_error", "invalid_request_error")
     told = {"message": message, "type": kind, "param": param}
     return {"error": {**told, "code": _OPENAI_CODES.get(code, code)}}
+
+
+def anthropic_type(status: int) -> str:
+    """Return what Anthropic calls an error with a status."""
+    return ANTHROPIC_TYPES.get(status) or _by_status(status, "api_error", "invalid_request_error")
+
+
+def google_status(status: int) -> str:
+    """Return what Google calls an error with a status."""
+    return GOOGLE_STATUSES.get(status) or _by_status(status, "INTERNAL", "INVALID_ARGUMENT")
 
 
 def _by_status(status: int, broken: str, refused: str) -> str:
