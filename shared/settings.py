@@ -156,8 +156,12 @@ def use_token_ranks(folder: Path) -> None:
 
 
 def keep_litellm_offline() -> None:
-    """Have litellm use the prices that it brings along: at its import it would fetch newer ones."""
+    """Have litellm call nobody but providers, which it would at its import (newer prices) and for images.
+
+    A client may name any address for an image: one within the operator's network is not for it to ask.
+    """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("MAX_IMAGE_URL_DOWNLOAD_SIZE_MB", "0")
 
 
 def child_environment(**changes: str) -> dict[str, str]:

@@ -22,11 +22,11 @@ from shared.providers.completion import check, usage_of
 from shared.providers.errors import Malformed, ProviderError, Timeout, Unavailable
 from shared.providers.failures import from_status, malformed
 from shared.providers.line import HIDDEN, LEAST_SECRET
+from shared.providers.long_tail_request import arguments_of
 from shared.providers.transport import Timeouts
 from shared.settings import keep_litellm_offline
 
 MODULE = "litellm"
-OWN_KEYS = "penstock"
 OK = 200
 
 # By the name of litellm's exception, where its status says too little.
@@ -69,14 +69,14 @@ class LongTail:
 
     async def generate(self, request: InferenceRequest) -> InferenceResponse:
         """Return a whole chat completion."""
-        library = await _library()
-        answer = await self._answered(library.acompletion(**self._asked(request)))
+        asked, library = self._asked(request), await _library()
+        answer = await self._answered(library.acompletion(**asked))
         return self._response(answer, Dialect.CHAT)
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield a chat completion in chunks; where the vendor tells no usage, it is litellm's estimate."""
-        library = await _library()
         asked = self._asked(request) | {"stream": True, "stream_options": {"include_usage": True}}
+        library = await _library()
         ended = False
         try:
             async with asyncio.timeout(self._timeouts.total_s):
@@ -93,8 +93,8 @@ class LongTail:
 
     async def embed(self, request: InferenceRequest) -> InferenceResponse:
         """Return embeddings."""
-        library = await _library()
-        answer = await self._answered(library.aembedding(**self._asked(request)))
+        asked, library = self._asked(request), await _library()
+        answer = await self._answered(library.aembedding(**asked))
         return self._response(answer, Dialect.EMBEDDINGS)
 
     async def count(self, _request: InferenceRequest, /) -> int | None:
@@ -105,11 +105,7 @@ class LongTail:
         """Do nothing: litellm keeps its connections."""
 
     def _asked(self, request: InferenceRequest) -> dict[str, Any]:
-        kept = {
-            name: value
-            for name, value in request.body.items()
-            if not name.startswith(OWN_KEYS) and name not in ("stream", "stream_options")
-        }
+        kept = arguments_of(request, provider=self.name)
         return {**kept, **self._fixed, "model": self._prefix + request.model}
 
     async def _answered(self, call: Any) -> Any:

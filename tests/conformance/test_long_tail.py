@@ -107,6 +107,48 @@ def test_a_tool_is_called(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
+    "argument",
+    [
+        {"base_url": "http://127.0.0.1:9/v1"},
+        {"api_base": "http://127.0.0.1:9/v1"},
+        {"fallbacks": [{"model": "openai/x", "api_base": "http://127.0.0.1:9/v1"}]},
+        {"custom_llm_provider": "openai"},
+        {"mock_response": "for nothing"},
+        {"headers": {"host": "elsewhere"}},
+        {"tools": [{"type": "mcp", "server_url": "http://127.0.0.1:9/mcp"}]},
+    ],
+    ids=lambda argument: next(iter(argument)),
+)
+def test_a_client_cannot_say_where_a_call_goes(
+    ask: Ask, upstream: Upstream, argument: dict[str, Any]
+) -> None:
+    model = f"steered-by-{next(iter(argument))}"
+
+    raised = ask(model=model, **argument)["raised"]
+
+    assert (raised["kind"], raised["sent"]) == ("CannotDo", False)
+    assert not [call for call in upstream.calls() if call["model"] == model]
+
+
+def test_what_is_only_for_us_is_left_out(ask: Ask) -> None:
+    said = ask(metadata={"a": "b"}, store=True, prompt_cache_key="k", penstock_x=1, seed=None)
+
+    assert said["value"]["choices"]
+
+
+def test_no_picture_is_fetched(ask: Ask) -> None:
+    source = (
+        "from shared.providers.long_tail import _imported; _imported();"
+        "from litellm.litellm_core_utils.prompt_templates.image_handling import convert_url_to_base64 as c;"
+        "c('http://127.0.0.1:9/x.png')"
+    )
+
+    run = subprocess.run([PYTHON, "-c", source], cwd=ROOT, check=False, capture_output=True)
+
+    assert b"download is disabled" in run.stderr
+
+
+@pytest.mark.parametrize(
     ("status", "message", "kind"),
     [
         (400, "wrong", "BadRequest"),
