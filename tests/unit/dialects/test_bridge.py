@@ -24,7 +24,8 @@ from shared.inference.conversation import (
 )
 from shared.inference.dialect import Dialect
 from shared.inference.generation import GenerationRequest
-from tests.unit.dialects.says import SAYS, plain
+from tests.unit.dialects.meaning import plain
+from tests.unit.dialects.says import SAYS
 
 HEAD = Head("a1", "best", 1_700_000_000)
 ASKED: dict[str, Any] = {"model": "best", "messages": [{"role": "user", "content": "hi"}]}

@@ -12,7 +12,8 @@ from shared.dialects.registry import TRANSLATORS
 from shared.dialects.translator import Head, Translator
 from shared.inference.dialect import Dialect
 from shared.inference.generation import Delta
-from tests.unit.dialects.says import SAYS, plain, said
+from tests.unit.dialects.meaning import plain, said
+from tests.unit.dialects.says import SAYS
 from tests.unit.dialects.strategies import answers, requests
 from tests.unit.dialects.streams import folded, streams
 

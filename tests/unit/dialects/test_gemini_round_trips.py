@@ -9,7 +9,8 @@ from shared.dialects.gemini.translator import GEMINI
 from shared.dialects.translator import Head
 from shared.inference.dialect import Dialect
 from shared.inference.generation import Delta, GenerationRequest, GenerationResponse
-from tests.unit.dialects.says import SAYS, plain, said
+from tests.unit.dialects.meaning import plain, said
+from tests.unit.dialects.says import SAYS
 from tests.unit.dialects.strategies import answers, requests
 from tests.unit.dialects.streams import folded, streams
 
