@@ -98,7 +98,9 @@ def is_media(part: object) -> bool:
     """Tell whether a part is a picture, a sound or a file, in whatever dialect."""
     if not isinstance(part, dict):
         return False
-    return part.get("type") in MEDIA_TYPES or any(key in part for key in MEDIA_KEYS)
+    kind = part.get("type")
+    is_one = isinstance(kind, str) and kind in MEDIA_TYPES
+    return is_one or any(key in part for key in MEDIA_KEYS)
 
 
 def _output_tokens(body: Mapping[str, JsonValue], default: int) -> int:

@@ -1,10 +1,14 @@
 """Google's objects as they come: names in either spelling, null for absent, numbers perhaps as texts."""
 
+import re
 from typing import Any
 
 from shared.dialects.translator import Unreadable
 
 Fields = dict[str, Any]
+# Whatever is longer no JSON of ours could say again.
+WHOLE = re.compile(r"-?[0-9]{1,18}")
+MOST = 2**63 - 1
 
 
 def camel(name: str) -> str:
@@ -93,9 +97,17 @@ def integer(given: Fields, name: str, where: str) -> int | None:
     value = given.get(name)
     if value is None:
         return None
-    if isinstance(value, str) and value.removeprefix("-").isdecimal():
-        return int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == int(value):
-        return int(value)
+    found = counted(value)
+    if found is not None:
+        return found
     message = f"`{where}.{name}` must be a whole number"
     raise Unreadable(message, f"{where}.{name}")
+
+
+def counted(value: object) -> int | None:
+    """Return a whole number of 64 bits, in any way that Google takes it; None for all else."""
+    if isinstance(value, str):
+        return int(value) if WHOLE.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
+        return None
+    return int(value) if value == int(value) else None

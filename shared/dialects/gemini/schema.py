@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.dialects.gemini.fields import camel
+from shared.dialects.gemini.fields import camel, counted
 
 SAME = frozenset(
     {
@@ -48,8 +48,8 @@ def _take(found: dict[str, Any], given: str, value: Any) -> None:
         found[name] = json_schema(value)
     elif name in ("anyOf", "oneOf", "allOf", "prefixItems") and isinstance(value, list):
         found[name] = [json_schema(each) for each in value]
-    elif name in COUNTS and isinstance(value, str) and value.isdecimal():
-        found[name] = int(value)
+    elif name in COUNTS and counted(value) is not None:
+        found[name] = counted(value)
     elif name == "example":
         found["examples"] = [value]
     elif name not in ("nullable", "propertyOrdering"):

@@ -111,6 +111,14 @@ def test_picture_costs_a_picture(url: str) -> None:
 PICTURE = "A" * 900_000
 
 
+@pytest.mark.parametrize("kind", [["image"], {"a": 1}, None, 5, True])
+def test_a_part_of_no_kind_is_no_picture(kind: JsonValue) -> None:
+    part: JsonValue = {"type": kind, "text": "hi"}
+    body: dict[str, JsonValue] = {"messages": [{"role": "user", "content": [part]}]}
+
+    assert estimate(body, default_output_tokens=0).input_tokens < 40
+
+
 @pytest.mark.parametrize(
     "body",
     [
