@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from shared.inference.conversation import (
     Format,
     Message,
@@ -31,7 +33,7 @@ from shared.inference.usage import Usage
 
 PARAGRAPH = "The quick brown fox jumps over the lazy dog, again and again. " * 5
 ARGUMENTS = '{"query":"the lazy dog","limit":10,"filters":{"colour":"brown","year":2026}}'
-SCHEMA = {
+SCHEMA: dict[str, JsonValue] = {
     "type": "object",
     "properties": {
         "query": {"type": "string", "description": "What to look for."},

@@ -8,7 +8,6 @@ import pytest
 from tests.api.openai.hand import Hand, a_hand
 from tests.api.whole_app import WholeApp, whole_app
 
-
 CONFIG = """
 [[deployments]]
 name = "tiny"

@@ -155,7 +155,7 @@ async def test_a_claim_that_said_nothing_yet_may_begin_again(ask: Ask, hand: Han
     job = await hand.claim()
     await hand.say(job, 1, chunk())
     first = await exchange.piece()
-    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0, failed=True)
+    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0, failures=1)
     again = await hand.claim(job.id)
     await hand.say(again, 1, chunk(), chunk("hello", id="chatcmpl-2"))
     await hand.end(again, answer=completion("hello"))
@@ -175,7 +175,7 @@ async def test_a_text_that_begins_again_is_an_error(ask: Ask, hand: Hand, told: 
     if told == "completed":
         # Of all that happened the caller hears nothing but the end.
         await hand.resources.redis.client_kill_filter(_type="pubsub", skipme=True)
-    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0, failed=True)
+    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0, failures=1)
     if told != "queued":
         again = await hand.claim(job.id)
         await hand.say(again, 1, chunk("another"))

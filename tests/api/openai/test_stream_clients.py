@@ -110,7 +110,7 @@ async def test_what_was_said_is_sent_before_it_is_called_void() -> None:
     request = SimpleNamespace(state=SimpleNamespace(deltas=None))
     call: Any = SimpleNamespace(job_id="job_1", job=job, request=request, replayed=False)
     vigil: Any = SimpleNamespace(watch=watch)
-    follower = _Follower(call, vigil, Tempo(), Chunks({}, include_usage=False))
+    follower = _Follower(call, vigil, Tempo(), Chunks({}, include_usage=False), None)
     # Both are heard in one turn of the loop.
     watch.add(Delta("job_1", 2, 1, orjson.dumps([chunk(), chunk("Half an ans")]), last=False))
     watch.tell(3, ended=False)

@@ -61,7 +61,7 @@ async def test_an_earlier_try_that_was_counted_is_not_counted_again(yard: Yard) 
     usage = Usage(1, 1, 0)
     attempt = AttemptEnd(1, AttemptStatus.ERROR, usage=usage, cost_nanousd=COST)
     await yard.journal.end(
-        ClaimEnd(claimed, JobState.QUEUED, failed=True, delay_ms=0, attempts=(attempt,))
+        ClaimEnd(claimed, JobState.QUEUED, failures=1, delay_ms=0, attempts=(attempt,))
     )
     assert (await yard.row(batch_id))["cost_nanousd"] == COST
     first, second = await yard.lines(batch_id)
