@@ -41,7 +41,9 @@ async def call(
     try:
         return await _Tries(hold, work, road, resources).run()
     finally:
-        hold.failures = max(hold.failures, road.budget.spent - hold.job.failures)
+        if model is None:
+            # Who is only asked how hard it is costs the job no attempt.
+            hold.failures = max(hold.failures, road.budget.spent - hold.job.failures)
 
 
 class _Tries:

@@ -38,6 +38,38 @@ model = "metered"
 base_url = "{base_url}"
 keys = ["sk-test"]
 tpm = 60_000
+
+[[deployments]]
+name = "cheap"
+provider = "openai-compatible"
+model = "cheap"
+base_url = "{base_url}"
+keys = ["sk-test"]
+context_tokens = 8000
+
+[[deployments]]
+name = "claude"
+provider = "anthropic"
+model = "claude"
+base_url = "{root}"
+keys = ["sk-test"]
+context_tokens = 200000
+
+[[deployments]]
+name = "judge"
+provider = "openai-compatible"
+model = "judge"
+base_url = "{base_url}"
+keys = ["sk-test"]
+
+[[routes]]
+model = "any"
+deployments = ["cheap", "claude"]
+
+[[routes]]
+model = "by difficulty"
+strategy = "difficulty"
+difficulty = {{ simple = ["cheap"], hard = ["m"], classifier = "judge" }}
 """
 
 
@@ -129,7 +161,8 @@ async def bench(
     """A runner with nothing in hand, before a provider without rules."""
     upstream_process.clear()
     config = tmp_path / "penstock.toml"
-    config.write_text(CONFIG.format(base_url=upstream_process.base_url))
+    base_url = upstream_process.base_url
+    config.write_text(CONFIG.format(base_url=base_url, root=base_url.removesuffix("/v1")))
     settings = Settings(
         config=config, data_dir=tmp_path, redis_url=redis_url, database_url=sqlite_url
     )
