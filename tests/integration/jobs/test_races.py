@@ -95,7 +95,7 @@ async def test_waiting_for_the_limiter_keeps_the_backoff(
     answered = AttemptEnd(1, AttemptStatus.ERROR, 500)
     async with database.transaction() as db:
         await claim_store.end_claims(
-            db, [ended(job, JobState.QUEUED, failed=True, delay_ms=0, attempts=[answered])]
+            db, [ended(job, JobState.QUEUED, failures=1, delay_ms=0, attempts=[answered])]
         )
     assert (await row(database, job.id))["waits"] == 0
 
