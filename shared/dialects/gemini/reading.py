@@ -24,6 +24,7 @@ from shared.inference.generation import GenerationRequest
 KNOWN = frozenset(
     {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "model", "stream"}
 )
+CACHED = "cachedContent"
 OWN_KEYS = "penstock"
 ROLES = {"user": Role.USER, "model": Role.ASSISTANT, "function": Role.USER}
 TOOL_MODES = {
@@ -45,6 +46,8 @@ def read_request(body: Json) -> GenerationRequest:
     given = fields(dict(body), "the body")
     if "generateContentRequest" in given:
         given = fields(given["generateContentRequest"], "generateContentRequest")
+    if CACHED in given:
+        raise Unsupported("`cachedContent`, a part of the prompt that only Google has", CACHED)
     config = read_config(given.get("generationConfig", {}))
     choice, more = _tool_choice(given.get("toolConfig", {}))
     strange = [name for name in given if name not in KNOWN and not name.startswith(OWN_KEYS)]

@@ -109,8 +109,9 @@ def _tool_choice(fields: Fields) -> ToolChoice | None:
 
 def _format(fields: Fields) -> Format | None:
     config = fields.object("output_config")
+    wanted = None if config is None else config.object("format")
     # Its older place, of the beta.
-    wanted = config.object("format") if config is not None else fields.object("output_format")
+    wanted = wanted or fields.object("output_format")
     if wanted is None:
         return None
     if wanted.needed("type") != "json_schema":

@@ -21,6 +21,7 @@ from shared.inference.conversation import (
 )
 from shared.inference.dialect import Dialect
 
+ERROR = "Error: "
 ROLES = {
     "user": Role.USER,
     "assistant": Role.ASSISTANT,
@@ -143,16 +144,28 @@ def _item(part: Part, where: str) -> Iterator[dict[str, Any]]:
         yield {
             "type": "function_call_output",
             "call_id": part.call_id,
-            "output": _output(part.parts, where),
+            "output": _output(_told(part), where),
         }
     elif isinstance(part, Thinking) and part.dialect is Dialect.RESPONSES and part.redacted:
         # What another provider thought means nothing to this one.
         yield reasoning_item("", part)
 
 
+def _told(result: ToolResult) -> tuple[Text | Media, ...]:
+    # There is no flag for it: in words, as chats have it.
+    first, *rest = result.parts or (Text(""),)
+    if not result.is_error:
+        return result.parts
+    if isinstance(first, Text):
+        return (Text(f"{ERROR}{first.text}"), *rest)
+    return (Text(ERROR.strip()), first, *rest)
+
+
 def _output(parts: Sequence[Text | Media], where: str) -> str | list[dict[str, Any]]:
-    if all(isinstance(part, Text) for part in parts):
-        return "".join(part.text for part in parts if isinstance(part, Text))
+    if not parts:
+        return ""
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return parts[0].text
     return write_shown(parts, where)
 
 

@@ -47,8 +47,9 @@ def _instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Mess
     first = messages[0] if messages else None
     if first is None or first.role is not Role.SYSTEM or len(messages) == 1:
         return None, messages
-    texts = [part.text for part in first.parts if isinstance(part, Text)]
-    return ("".join(texts), messages[1:]) if len(texts) == len(first.parts) else (None, messages)
+    # Several texts are not made one: what stands between them is not ours to choose.
+    said = first.parts[0] if len(first.parts) == 1 else None
+    return (said.text, messages[1:]) if isinstance(said, Text) else (None, messages)
 
 
 def _tools(request: GenerationRequest) -> dict[str, Any]:
