@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.faults.around_mutations import AROUND_MUTATIONS
 from tests.faults.mutation import Mutation
 from tests.faults.pile_mutations import PILE_MUTATIONS
 
@@ -83,15 +84,15 @@ MUTATIONS = (
     Mutation(
         "waiting: uses up an attempt",
         "workers/attempt/finish.py",
-        "        failed=isinstance(decision, Retry),\n",
-        "        failed=True,\n",
+        '"failures": hold.failures, **rest}',
+        '"failures": max(1, hold.failures), **rest}',
         "test_a_storm_of_429",
     ),
     Mutation(
         "data loss: lanes are not rebuilt",
         "workers/resources.py",
-        ", under_way=partial(_calls_under_way, shared.database))",
-        ")",
+        "            under_way=partial(_calls_under_way, shared.database),\n",
+        "",
         "test_redis_forgets_everything",
     ),
     Mutation(
@@ -215,9 +216,9 @@ MUTATIONS = (
     ),
     Mutation(
         "cut streams: nothing is booked",
-        "workers/attempt/call.py",
-        "    return settle.Cut(heard.billed(work.body), heard.first_token_ms)\n",
-        "    return settle.NOTHING\n",
+        "workers/attempt/settle.py",
+        "        return self.heard.billed(self.asking.work.body)\n",
+        "        return None\n",
         "test_a_stream_that_is_cut_is_no_success",
     ),
     Mutation(
@@ -234,7 +235,7 @@ def main() -> int:
     """Run the mutations that were asked for; return 1 when one was not noticed."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     missed = 0
-    for mutation in (*MUTATIONS, *PILE_MUTATIONS):
+    for mutation in (*MUTATIONS, *PILE_MUTATIONS, *AROUND_MUTATIONS):
         if word in mutation.name:
             began = time.monotonic()
             noticed, why = is_noticed(mutation)
