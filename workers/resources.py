@@ -132,7 +132,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         losses = redis.Losses()
         connection = redis.connect(settings.redis_url, losses=losses, patience_s=None)
         breakers = Breakers(shared.redis, told=partial(_count_change, metrics, shared.catalog))
-        breakers.start()
+        await breakers.start()
         slots = Slots()
         limiter = Limiter(
             connection,

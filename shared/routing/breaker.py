@@ -94,8 +94,10 @@ class Breakers:
         self._ticking: asyncio.Task[None] | None = None
         self._away = False
 
-    def start(self) -> None:
-        """Begin to tell and to read in the background."""
+    async def start(self) -> None:
+        """Read what is known, then begin to tell and to read in the background."""
+        with contextlib.suppress(*AWAY):
+            await self.refresh()
         self._ticking = asyncio.create_task(self._tick(), name="breakers")
 
     async def close(self) -> None:

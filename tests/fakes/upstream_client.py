@@ -29,7 +29,8 @@ def rule(
     """Return one rule for `Upstream.script`: what to do, for which calls, how often (None: always).
 
     Actions and their options: `ok` (`content`, `output_tokens`, `usage`, `headers`,
-    `chunk_delay_ms`), `status` (`status`, `headers`, `body`), `hang`, `drip` (`interval_ms`),
+    `chunk_delay_ms`, and with it `stalls_at`: the event that never comes), `status` (`status`,
+    `headers`, `body`), `hang`, `drip` (`interval_ms`),
     `reset` (`at="start"` or in the body), `truncate_sse`, `missing_done` (`finish_reason=False`),
     `malformed_json`, `empty_choices`, `error_in_200` and `error_mid_stream` (`error`), `no_usage`,
     `huge` (`mb`), `gate`. Every action takes `delay_ms`, and `every=5` for each fifth call only.

@@ -90,7 +90,9 @@ def _whole(call: Call, value: Mapping[str, Any]) -> None:
 
 async def _paced(call: Call, value: Mapping[str, Any]) -> None:
     call.exchange.start(200, SSE | _headers(call))
-    for event in [*call.events(value), call.wire.terminator]:
+    for number, event in enumerate([*call.events(value), call.wire.terminator]):
+        if number == call.options.get("stalls_at"):
+            await asyncio.Event().wait()
         call.exchange.write(event)
         await asyncio.sleep(call.options["chunk_delay_ms"] / 1000)
     call.finish(200, usage=call.wire.usage(value))

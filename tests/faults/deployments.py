@@ -7,7 +7,9 @@ INPUT_NANOUSD, OUTPUT_NANOUSD = 1000, 2000
 """A token's price: 1 and 2 dollars a million."""
 KEY = "sk-faults"
 OTHER_KEY = "sk-faults-other"
-BREAKER = "{ failure_rate = 0.5, window_s = 5, min_calls = 5, cool_down_s = 1 }"
+BREAKER = "failure_rate = 0.5, window_s = {window_s}, min_calls = 5, cool_down_s = {cool_down_s}"
+NOBODY = "http://127.0.0.1:9/v1"
+"""An address where connections are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class Deployment:
     tpm: int | None = None
     timeout_s: float | None = None
     keys: tuple[str, ...] = (KEY,)
+    base_url: str | None = None
 
     @property
     def burst(self) -> int:
@@ -45,6 +48,14 @@ ALL = (
     Deployment("flaky", concurrency=32),
     Deployment("pooled", concurrency=4, keys=(KEY, OTHER_KEY)),
     Deployment("doomed", concurrency=32),
+    Deployment("rationed", concurrency=8),
+    Deployment("weary", concurrency=8),
+    Deployment("spent", concurrency=2),
+    Deployment("overdrawn", concurrency=2),
+    Deployment("resting", concurrency=32),
+    Deployment("mute", concurrency=32, timeout_s=0.6),
+    Deployment("halting", timeout_s=1.5),
+    Deployment("absent", base_url=NOBODY),
 )
 BY_NAME = {each.name: each for each in ALL}
 
@@ -56,6 +67,8 @@ class Route:
     model: str
     deployments: tuple[str, ...]
     more: tuple[str, ...] = ()
+    window_s: float = 5
+    cool_down_s: float = 1
 
 
 ROUTES = (
@@ -66,6 +79,12 @@ ROUTES = (
     Route("hedged", ("primary", "backup"), ("first_token_s = 0.5", 'on_slow = "hedge"')),
     Route("consoled", ("doomed",), ('default_answer = "Please call later."',)),
     Route("refined", ("primary", "backup"), ('fallback_on = ["content_filtered"]',)),
+    Route("counted", ("primary", "backup"), window_s=60),
+    Route("sheltered", ("rationed", "backup")),
+    Route("insured", ("overdrawn", "backup")),
+    Route("patient", ("resting",), cool_down_s=5),
+    Route("spoken-for", ("mute", "backup")),
+    Route("present", ("absent", "backup")),
 )
 
 
@@ -78,7 +97,8 @@ def config(base_url: str, *, changed: Deployment | None = None) -> str:
 def _route(route: Route) -> str:
     names = ", ".join(f'"{name}"' for name in route.deployments)
     lines = ["[[routes]]", f'model = "{route.model}"', f"deployments = [{names}]"]
-    return "\n".join([*lines, f"breaker = {BREAKER}", *route.more, ""])
+    breaker = BREAKER.format(window_s=route.window_s, cool_down_s=route.cool_down_s)
+    return "\n".join([*lines, f"breaker = {{ {breaker} }}", *route.more, ""])
 
 
 def _row(deployment: Deployment, base_url: str) -> str:
@@ -87,7 +107,7 @@ def _row(deployment: Deployment, base_url: str) -> str:
         f'name = "{deployment.name}"',
         'provider = "openai-compatible"',
         f'model = "{deployment.name}"',
-        f'base_url = "{base_url}"',
+        f'base_url = "{deployment.base_url or base_url}"',
         f"keys = {list(deployment.keys)}",
         f"concurrency = {deployment.concurrency}",
         f"price = {{ input_usd = {INPUT_NANOUSD / 1000}, output_usd = {OUTPUT_NANOUSD / 1000} }}",

@@ -21,6 +21,14 @@ def forget(service: Service, model: str) -> None:
         client.delete(key)
 
 
+def calls_allowed(service: Service, model: str) -> int:
+    """Return how many calls at a time the limiter allows now, as its provider's refusals taught it."""
+    key = _key(service, model, "lane")
+    with service.redis_client() as client:
+        lowered = client.hget(key, "limit")
+    return int(lowered or BY_NAME[model].concurrency)
+
+
 def tokens(service: Service, model: str) -> Level:
     """Return the lane's clock in microseconds and its level in tokens."""
     key = _key(service, model, "lane")

@@ -125,7 +125,9 @@ def road_of(
     Raises:
         NothingFits: no deployment of the route meets its needs.
     """
-    load = resources.loads.of(route, resources.breakers.open)
+    # One whose probe is due stands in its usual place: behind others that are well nobody would try it.
+    shut = {name for name, left_s in resources.breakers.shut.items() if left_s > 0}
+    load = resources.loads.of(route, shut)
     turn = resources.loads.turn(route)
     ways = order(route, facts, load, turn, random.random())  # noqa: S311  spreads calls
     fitting = tuple(each for each in ways if never_fits(lane_of(each), cost) is None)

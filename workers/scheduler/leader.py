@@ -57,7 +57,7 @@ async def run(settings: Settings, stopping: asyncio.Event) -> None:
         limiter = Limiter(resources.redis)
         desk = duties.Desk(resources, limiter, metrics)
         breakers = Breakers(resources.redis)
-        breakers.start()
+        await breakers.start()
         dispatcher = Dispatcher(resources, metrics, breakers)
         providers = ProviderPool(settings)
         health = HealthChecks(resources.catalog, limiter, breakers, providers)

@@ -243,7 +243,7 @@ async def test_without_redis_all_are_closed(redis: Redis) -> None:
 
 async def test_a_failure_is_told_at_once(redis: Redis) -> None:
     one, other = Breakers(redis, tick_s=0.02), Breakers(redis, tick_s=0.02)
-    one.start()
+    await one.start()
     try:
         for _ in range(4):
             one.left(Pass("d", RULE), Verdict.BAD)
