@@ -34,6 +34,12 @@ model = "{name}"
 base_url = "{base_url}"
 keys = ["sk-e2e-{name}"]
 vision = true
+
+[[routes]]
+model = "{name}"
+deployments = ["{name}"]
+# What one test has fail on purpose is not to be left alone for the next.
+breaker = {{ min_calls = 1000 }}
 """
 SETTINGS = {
     "PENSTOCK_WEBHOOK_ALLOW_PRIVATE": "true",
