@@ -19,6 +19,7 @@ from shared.jobs import timer_store
 from shared.ledger.prices import price_of
 from shared.limiter.buckets import Lane
 from shared.limiter.limiter import Limiter
+from shared.limiter.tokens import TokenCounter
 from shared.resources import Resources, open_resources
 from shared.routing.breaker import Breakers
 from shared.routing.catalog import Catalog
@@ -45,6 +46,7 @@ class WorkerResources:
     slots: Slots
     breakers: Breakers
     loads: LaneLoads
+    tokens: TokenCounter
     providers: ProviderPool
     extractor: Extractor
     journal: Journal
@@ -133,7 +135,8 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
         connection = redis.connect(settings.redis_url, losses=losses, patience_s=None)
         breakers = Breakers(shared.redis, told=partial(_count_change, metrics, shared.catalog))
         await breakers.start()
-        slots = Slots()
+        slots, tokens = Slots(), TokenCounter(settings.tiktoken_cache_dir)
+        await tokens.load()
         limiter = Limiter(
             connection,
             under_way=partial(_calls_under_way, shared.database),
@@ -148,6 +151,7 @@ async def open_worker_resources(settings: Settings) -> AsyncIterator[WorkerResou
                 slots=slots,
                 breakers=breakers,
                 loads=LaneLoads(),
+                tokens=tokens,
                 providers=providers,
                 extractor=extractor,
                 journal=journal,

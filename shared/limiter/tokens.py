@@ -25,7 +25,7 @@ O200K_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
 BYTES_A_TOKEN = 3.6
 LEAST, MOST = 1.2, 8.0
 TURN_TOKENS = 4
-WEIGHT = 0.1
+WEIGHT, SAMPLE = 0.1, 8
 MOST_MODELS = 1000
 LONGEST = 2_000_000
 """A longer text is not tokenized: it would keep the loop busy for a quarter of a second."""
@@ -56,6 +56,7 @@ class TokenCounter:
         self._folder = folder
         self._encoding: Encoding | None = None
         self._bytes_a_token: dict[str, float] = {}
+        self._heard = 0
 
     @property
     def exact(self) -> bool:
@@ -83,7 +84,7 @@ class TokenCounter:
 
     def learn(self, body: Mapping[str, JsonValue], model: str, usage: Usage) -> None:
         """Take what a provider reported of a request as experience for the next."""
-        if self._encoding is not None or usage.input_tokens <= 0:
+        if self._encoding is not None or usage.input_tokens <= 0 or not self._is_due(model):
             return
         found = _Read()
         found.request(body)
@@ -96,6 +97,11 @@ class TokenCounter:
         known = self._bytes_a_token.get(model, BYTES_A_TOKEN)
         ratio = min(MOST, max(LEAST, size / tokens))
         self._bytes_a_token[model] = known + WEIGHT * (ratio - known)
+
+    def _is_due(self, model: str) -> bool:
+        # A sample is experience enough, and costs a busy worker less.
+        self._heard += 1
+        return model not in self._bytes_a_token or self._heard % SAMPLE == 0
 
 
 class _Read:

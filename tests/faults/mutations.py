@@ -217,7 +217,7 @@ MUTATIONS = (
     Mutation(
         "cut streams: nothing is booked",
         "workers/attempt/settle.py",
-        "        return self.heard.billed(self.asking.work.body)\n",
+        "        return self.heard.billed(self.asking.work.body, model, self.resources.tokens)\n",
         "        return None\n",
         "test_a_stream_that_is_cut_is_no_success",
     ),

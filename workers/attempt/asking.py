@@ -12,7 +12,7 @@ from shared.inference.dialect import Operation
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceResponse
 from shared.jobs.claims import ClaimedJob
-from shared.limiter.estimate import estimate
+from shared.limiter.tokens import TokenCounter
 from shared.providers.base import Provider
 from shared.providers.errors import BadRequest, CannotDo
 from shared.providers.failures import malformed
@@ -53,10 +53,10 @@ class Asking:
             ) from error
         return response if body is response.body else replace(response, body=body)
 
-    def count(self, tokens: int | None) -> InferenceResponse:
-        """Return the answer to a request that was only to be counted; None: by our own estimate."""
+    def count(self, tokens: int | None, counter: TokenCounter) -> InferenceResponse:
+        """Return the answer to a request that was only to be counted; None: we count ourselves."""
         if tokens is None:
-            tokens = estimate(self.work.body, default_output_tokens=0).input_tokens
+            tokens = counter.count_request(self.work.body, self.request.model)
         return InferenceResponse(OK, orjson.dumps(counted(self.work.dialect, tokens)), None)
 
     def _told(self, raw: bytes) -> bytes:

@@ -121,7 +121,8 @@ async def _perform(
     trial: Trial, asking: Asking, provider: Provider, stage: Stage
 ) -> InferenceResponse:
     if asking.work.operation is Operation.COUNT:
-        return asking.count(await provider.count(asking.request))
+        counted = await provider.count(asking.request)
+        return asking.count(counted, trial.resources.tokens)
     if asking.work.operation is Operation.EMBED:
         return asking.answer(await provider.embed(asking.request))
     if trial.heard is None:

@@ -82,7 +82,8 @@ class Trial:
         """
         if self.heard is None or self.asking is None:
             return None
-        return self.heard.billed(self.asking.work.body)
+        model = self.admission.target.deployment.model
+        return self.heard.billed(self.asking.work.body, model, self.resources.tokens)
 
     def cost_of(self, usage: Usage | None) -> int | None:
         """Return what a usage costs here, in nano-dollars."""
@@ -97,6 +98,12 @@ class Trial:
     def elapsed_ms(self) -> int:
         """How long it has taken."""
         return round((monotonic() - self.began) * 1000)
+
+    def learn(self, usage: Usage | None) -> None:
+        """Take what a provider counted as experience for what it will not count."""
+        if usage is not None and self.asking is not None:
+            model = self.admission.target.deployment.model
+            self.resources.tokens.learn(self.asking.work.body, model, usage)
 
     def judge(self, verdict: Verdict, *, first_token_ms: int | None = None) -> None:
         """Tell breaker and loads what the call says of its deployment."""
@@ -125,6 +132,7 @@ def answered(trial: Trial, response: InferenceResponse) -> None:
         )
     )
     trial.judge(Verdict.GOOD, first_token_ms=response.first_token_ms)
+    trial.learn(usage)
     limiter = trial.resources.limiter
     hold.settling.append(limiter.settle_soon(reservation, _actual(usage), outcome=Outcome.OK))
     if response.feedback is not None:

@@ -12,7 +12,7 @@ from shared.dialects.registry import translator_of
 from shared.inference.dialect import Dialect
 from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
 from shared.inference.usage import Usage
-from shared.limiter.estimate import BYTES_A_TOKEN, estimate
+from shared.limiter.tokens import TokenCounter
 from shared.providers.errors import Malformed
 
 OK = 200
@@ -56,17 +56,17 @@ class Heard:
         """Return the whole answer as JSON, in the client's dialect."""
         return orjson.dumps(self._joined.whole())
 
-    def billed(self, body: Mapping[str, JsonValue]) -> Usage | None:
+    def billed(
+        self, body: Mapping[str, JsonValue], model: str, tokens: TokenCounter
+    ) -> Usage | None:
         """Return what a stream that was cut is billed as; None if nothing came of it.
 
-        It is the usage that a chunk reported last. Without one it is an estimate, made as the
-        limiter makes them: the request's `body` was read, and every text that came was generated.
+        It is the usage that a chunk reported last. Without one it is counted: the request's `body`
+        was read, and every text that came was generated.
         """
         if self.usage is not None or not self.chunks:
             return self.usage
-        asked = estimate(body, default_output_tokens=0)
-        said = len(self._joined.said().encode())
-        return Usage(asked.input_tokens, -(-said // BYTES_A_TOKEN))
+        return Usage(tokens.count_request(body, model), tokens.count(self._joined.said(), model))
 
     def _keep(self, events: Sequence[dict[str, Any]]) -> tuple[Sequence[dict[str, Any]], bool]:
         speaks = False

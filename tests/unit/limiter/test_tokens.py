@@ -74,7 +74,7 @@ async def test_broken_ranks_are_left_alone(tmp_path: Path) -> None:
 def test_experience_corrects_the_estimate() -> None:
     counter = TokenCounter()
     text = "x" * 4000
-    for _ in range(100):
+    for _ in range(800):
         counter.learn(chat(text), "dense", Usage(2000, 1))
 
     assert counter.count(text, "dense") == pytest.approx(2000, rel=0.02)

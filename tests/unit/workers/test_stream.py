@@ -9,10 +9,11 @@ import pytest
 
 from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.usage import Usage
-from shared.limiter.estimate import estimate
+from shared.limiter.tokens import TokenCounter
 from shared.providers.errors import Malformed, Unavailable
 from workers.attempt.stream import Follower, Heard, read_stream
 
+TOKENS = TokenCounter()
 BODY: dict[str, Any] = {"messages": [{"role": "user", "content": "hello, who is there?"}]}
 
 
@@ -197,7 +198,7 @@ async def test_a_cut_stream_is_billed_as_it_reported_last() -> None:
         InferenceChunk(delta({"content": "c"}), None),
     )
 
-    assert heard.billed(BODY) == Usage(7, 2)
+    assert heard.billed(BODY, "m", TOKENS) == Usage(7, 2)
     assert heard.first_token_ms is not None
 
 
@@ -213,10 +214,10 @@ async def test_a_cut_stream_that_reported_nothing_is_estimated() -> None:
         InferenceChunk(delta({"content": "xy"}, index=1), None),
     )
 
-    # 4 + 2 + 5 + 3 + 2 + 2 bytes at three a token, and the request as the limiter guesses it.
-    asked = estimate(BODY, default_output_tokens=0)
-    assert heard.billed(BODY) == Usage(asked.input_tokens, 6)
-    assert asked.input_tokens > 0
+    # 4 + 2 + 5 + 3 + 2 + 2 bytes at 3.6 a token, and the request by the same measure.
+    asked = TOKENS.count_request(BODY, "m")
+    assert heard.billed(BODY, "m", TOKENS) == Usage(asked, 5)
+    assert asked > 0
 
 
 async def test_a_stream_that_never_began_is_not_billed() -> None:
@@ -224,7 +225,7 @@ async def test_a_stream_that_never_began_is_not_billed() -> None:
 
     await cut(heard)
 
-    assert heard.billed(BODY) is None
+    assert heard.billed(BODY, "m", TOKENS) is None
 
 
 async def test_what_cannot_be_written_again_is_malformed() -> None:
@@ -234,4 +235,4 @@ async def test_what_cannot_be_written_again_is_malformed() -> None:
     with pytest.raises(Malformed):
         await read_stream(stream(delta({"content": deep})), heard)
 
-    assert heard.billed(BODY) is not None
+    assert heard.billed(BODY, "m", TOKENS) is not None
