@@ -1,6 +1,6 @@
 """A batch and its ended lines in the words of Google's clients; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -29,8 +29,8 @@ STATES: Mapping[BatchState, str] = {
 }
 
 
-def batch_operation(batch: Row, outcomes: Sequence[bytes] | None = None) -> dict[str, Any]:
-    """Build the public object, an operation; `outcomes` are what became of its requests, in order."""
+def batch_operation(batch: Row) -> dict[str, Any]:
+    """Build the public object, an operation, without what became of its requests."""
     state = BatchState(batch["state"])
     told: dict[str, Any] = {
         "name": f"{FOLDER}{batch['id']}",
@@ -40,10 +40,6 @@ def batch_operation(batch: Row, outcomes: Sequence[bytes] | None = None) -> dict
     if state is BatchState.FAILED:
         first: Mapping[str, Any] = next(iter(batch["errors"] or ()), {})
         told["error"] = {"code": 3, "message": str(first.get("message") or "No line can be done.")}
-    if outcomes is not None:
-        listed = {"inlinedResponses": orjson.Fragment(b"[" + b",".join(outcomes) + b"]")}
-        told["metadata"]["output"] = {"inlinedResponses": listed}
-        told["response"] = {"@type": TYPE, "inlinedResponses": listed}
     return told
 
 
@@ -72,17 +68,18 @@ def _metadata(batch: Row, state: BatchState) -> dict[str, Any]:
     return told
 
 
-def outcome(job: Row, body: bytes | None, tags: Mapping[str, str] | None) -> bytes:
-    """Spell what became of a request; what was stored of an answer is copied, never parsed."""
+def outcome(job: Row, body: bytes | None) -> bytes:
+    """Spell what became of a request, with a comma behind it; a stored answer is copied, never parsed."""
+    tags = job["tags"]
     noted = b"" if not tags else b',"metadata":' + ascii_json(orjson.dumps(tags))
     failure = _failure(job, body)
     if failure is None and body is not None:
-        return b'{"response":' + ascii_json(body) + noted + b"}"
+        return b'{"response":' + ascii_json(body) + noted + b"},"
     failure = failure or PenstockError("The answer that was stored cannot be found any more.")
     told = gemini_error(failure, None)["error"]
     # Its SDK takes no objects for details here.
     status = {"code": told["code"], "message": told["message"]}
-    return b'{"error":' + ascii_json(orjson.dumps(status)) + noted + b"}"
+    return b'{"error":' + ascii_json(orjson.dumps(status)) + noted + b"},"
 
 
 def _failure(job: Row, body: bytes | None) -> PenstockError | None:

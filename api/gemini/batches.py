@@ -1,11 +1,11 @@
 """Google's face of batches whose lines all generate content."""
 
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from api.auth import principal
@@ -15,20 +15,19 @@ from api.batches.drafting import read_claim
 from api.batches.loading import load_batch
 from api.batches.request import DEFAULT_WINDOW, window_ms
 from api.body import read_model
+from api.files import check_room
 from api.gemini.batch_request import BatchGenerateContent
-from api.gemini.batch_view import batch_operation, outcome
+from api.gemini.batch_results import whole_operation
+from api.gemini.batch_view import batch_operation
 from api.gemini.generate import VERSIONS
 from api.gemini.paging import bad_token, name_of, page_size, token_of
 from api.pagination import Position, moment_of
 from shared.auth.permissions import Permission
-from shared.batches import creation, results_store, store
+from shared.batches import creation, store
 from shared.batches.creation import BatchDraft
 from shared.batches.lines import LineChecker
 from shared.batches.model import ENDED
 from shared.batches.options import BatchOptions
-from shared.batches.outcomes import LINES_AT_ONCE
-from shared.batches.results_store import Which
-from shared.batches.tags_store import tags_of_lines
 from shared.clock import now_ms
 from shared.database import Row
 from shared.errors import NotFound
@@ -36,6 +35,7 @@ from shared.ids import new_id
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
+JSON = "application/json"
 MODELS = "models/"
 DEFAULT_PAGE, MOST = 50, 1000
 
@@ -44,6 +44,7 @@ async def create(request: Request) -> Response:
     """Store a batch of requests that came in the body; all of them are right, or none is stored."""
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
+    check_room(resources)
     limit = resources.settings.max_body_bytes
     asked, _ = await read_model(request, BatchGenerateContent, max_bytes=limit)
     claim = read_claim(request, asked)
@@ -52,7 +53,8 @@ async def create(request: Request) -> Response:
     model = request.path_params["model"]
     resources.catalog.resolve(model)
     options = BatchOptions(endpoint=Endpoint.GEMINI, label=asked.batch.display_name)
-    checker = LineChecker(resources.catalog, resources.settings, options)
+    standing = await resources.standings.of(who.tenant_id)
+    checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
     given = asked.batch.input_config.requests.requests
     lines = [_line(each, number, model) for number, each in enumerate(given, start=1)]
     pile = await sources.pile_of_requests(lines, checker, options)
@@ -118,9 +120,19 @@ async def get(request: Request) -> Response:
     """Return a batch; when it has ended, with what became of each request."""
     who = await principal(request, Permission.JOBS_READ)
     batch = await _load(request, who.tenant_id)
-    readable = batch["state"] in ENDED and batch["purged_at"] is None
-    outcomes = await _outcomes(request.state.resources, batch) if readable else None
-    return _json(batch_operation(batch, outcomes))
+    if batch["state"] not in ENDED or batch["purged_at"] is not None:
+        return _json(batch_operation(batch))
+    pieces = whole_operation(request.state.resources, batch)
+    # A database that is away must be found out before the head of the response is sent.
+    first = [await anext(pieces), await anext(pieces)]
+    return StreamingResponse(_joined(first, pieces), media_type=JSON)
+
+
+async def _joined(first: Sequence[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in first:
+        yield piece
+    async for piece in rest:
+        yield piece
 
 
 async def cancel(request: Request) -> Response:
@@ -135,36 +147,6 @@ async def delete(request: Request) -> Response:
     await _load(request, (await principal(request, Permission.JOBS_WRITE)).tenant_id)
     await acts.delete(request)
     return _json({})
-
-
-async def _outcomes(resources: Resources, batch: Row) -> list[bytes]:
-    # In the order of the requests, so all of them are held: they fitted into one request's body.
-    async with resources.database.reading() as db:
-        tags = await tags_of_lines(db, batch["id"])
-    found: list[tuple[int, bytes]] = []
-    after = 0
-    while rows := await _page(resources, batch, after):
-        for row in rows:
-            body = await _body(resources, row)
-            found.append((row["line"], outcome(row, body, tags.get(row["line"]))))
-        after = rows[-1]["outcome_number"]
-    return [told for _, told in sorted(found)]
-
-
-async def _page(resources: Resources, batch: Row, after: int) -> Any:
-    until = batch["outcomes"]
-    async with resources.database.reading() as db:
-        return await results_store.page(
-            db, batch["id"], Which.ALL, after=after, until=until, limit=LINES_AT_ONCE
-        )
-
-
-async def _body(resources: Resources, row: Row) -> bytes | None:
-    if row["blob"] is None:
-        return row["body"] and bytes(row["body"])
-    with suppress(FileNotFoundError):
-        return await resources.blobs.get(row["blob"])
-    return None
 
 
 async def _load(request: Request, tenant_id: str) -> Row:
@@ -186,7 +168,7 @@ def _place(request: Request) -> Position | None:
 
 
 def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type="application/json")
+    return Response(orjson.dumps(body), media_type=JSON)
 
 
 def _reading(version: str) -> list[Route]:
