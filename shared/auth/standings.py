@@ -49,10 +49,18 @@ class Standings:
             OperationalError and its like: the database is out of reach, and was from the beginning:
                 without it nobody knows where the work may go.
         """
+        return (await self.uncommon()).get(tenant_id, COMMON)
+
+    async def uncommon(self) -> Mapping[str, Standing]:
+        """Return the standings of all tenants that have one; not from within a transaction.
+
+        Raises:
+            OperationalError and its like: as `of`.
+        """
         known = self._known
         if known is None or self._monotonic() >= self._until:
             known = await self._learn()
-        return known.get(tenant_id, COMMON)
+        return known
 
     def forget(self) -> None:
         """Ask the database again, because something was just changed."""

@@ -162,6 +162,21 @@ async def without_lane(db: AsyncConnection, *, limit: int) -> Mapping[str, str]:
     return {row.id: row.model for row in rows}
 
 
+_OTHERS = (
+    select(col(Job.id), col(Job.model))
+    .where(*_DUE, col(Job.lane) == _LANE, col(Job.model).not_in(bindparam("those", expanding=True)))
+    .limit(_LIMIT)
+)
+
+
+async def of_other_models(
+    db: AsyncConnection, lane: str, models: Sequence[str], *, limit: int
+) -> Mapping[str, str]:
+    """Return the models of jobs that wait in a lane and are of none of these models, by their ids."""
+    wanted = {"in_lane": lane, "those": list(models), "most": limit}
+    return {row.id: row.model for row in await db.execute(_OTHERS, wanted)}
+
+
 async def set_lane(db: AsyncConnection, ids: Sequence[str], lane: str) -> None:
     """Give waiting jobs that have none, or one that is no more, their lane."""
     for some in chunks(ids, IDS_PER_STATEMENT):

@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from shared.auth import store as tenant_store
+from shared.auth.standings import COMMON, Standing
 from shared.clock import now_ms
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Listener
@@ -35,6 +36,7 @@ from workers.scheduler.lane_turns import lane_turns
 from workers.scheduler.paces import Paces
 from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, round_breakers, spread
 from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
+from workers.scheduler.strays import Strays
 from workers.scheduler.ways import Ways
 
 log = structlog.get_logger()
@@ -54,9 +56,8 @@ MOST_LOOKS = 256
 LEAST_LOOK = 16
 MOST_LOOK = 2048
 DRY_MESSAGES = 4
-ADOPTED_AT_ONCE = 500
-NOWHERE = "none"
-"""The lane of jobs that nothing here serves: the worker tells them so."""
+SURELY_MS = 5000
+"""Who came back from a worker is sent again where it may not fit only after so long."""
 
 
 class Dispatcher:
@@ -78,7 +79,8 @@ class Dispatcher:
         self._weights_until = 0.0
         self._told_at = 0.0
         self._turns = 0
-        self._strays: dict[str, str] = {}
+        self._strays = Strays(self._ways)
+        self._standings: Mapping[str, Standing] = {}
         self._rung = asyncio.Event()
         self._rest_until = 0.0
         self._listener = Listener(
@@ -110,13 +112,14 @@ class Dispatcher:
     async def dispatch(self) -> int:
         """Make one pass; return how many jobs were given out."""
         self._ways.tidy()
+        self._standings = await self._resources.standings.uncommon()
         # Short look-ups by index all: a thread for each would cost more than they do.
         async with self._resources.database.looking() as db:
             lanes = await dispatch_store.waiting_tenants(db)
-            self._strays = dict(await dispatch_store.without_lane(db, limit=ADOPTED_AT_ONCE))
+            await self._strays.begin(db)
             picked = await self._pick(db, lanes) if lanes or len(self._given) else {}
-        if self._strays:
-            await self._adopt(self._strays)
+        if await self._strays.adopt(self._resources.database):
+            self._rung.set()
         jobs = [job for some in picked.values() for job in some]
         if jobs:
             await self._resources.enqueuer.publish(self._messages(jobs))
@@ -172,13 +175,16 @@ class Dispatcher:
         self, db: AsyncConnection, lane: str, tenants: Sequence[str], pools: Pools, *, most: int
     ) -> list[Candidate]:
         ways = self._ways.of_lane(lane)
-        most = min(most, pools.slots(ways, interactive=True)) if ways else most
+        if ways and most > 0:
+            most = min(most, pools.slots(ways, interactive=True))
+            if not most:
+                await self._strays.sift(db, lane)
         if most <= 0:
             return []
         shares = self._shares.setdefault(lane, Shares())
         queues = await self._queues(db, lane, shares.order(tenants), most=most)
-        queues = {tenant: self._without_strays(lane, jobs) for tenant, jobs in queues.items()}
-        take = partial(self._take, pools)
+        queues = {tenant: self._strays.without(lane, jobs) for tenant, jobs in queues.items()}
+        take = partial(self._take, pools, lane)
         dealt: list[Candidate] = []
         for urgent in (True, False):
             some = {
@@ -206,14 +212,10 @@ class Dispatcher:
                 queues[tenant] = in_order(fresh, aged_before=aged_before)
         return queues
 
-    def _without_strays(self, lane: str, jobs: Sequence[Candidate]) -> list[Candidate]:
-        """Leave out jobs whose model is served elsewhere by now: they are to move to its lane."""
-        strays = {job.id: job.model for job in jobs if self._ways.lead_elsewhere(job.model, lane)}
-        self._strays |= strays
-        return [job for job in jobs if job.id not in strays]
-
-    def _take(self, pools: Pools, job: Candidate) -> bool:
-        keys = self._ways.of_model(job.model)
+    def _take(self, pools: Pools, lane: str, job: Candidate) -> bool:
+        surely = job.not_before is not None and job.not_before > now_ms() - SURELY_MS
+        standing = self._standings.get(job.tenant_id, COMMON)
+        keys = self._ways.of_job(job.model, lane, standing, surely=surely)
         return pools.take(job, keys) if keys else True
 
     async def _pools(
@@ -257,16 +259,6 @@ class Dispatcher:
             self._given.forget(ids)
             self._metrics.woken_again(priority, len(ids))
             log.info("jobs.woken_again", jobs=len(ids), queue=priority)
-
-    async def _adopt(self, models: Mapping[str, str]) -> None:
-        by_lane: dict[str, list[str]] = {}
-        for job_id, model in models.items():
-            keys = self._ways.of_model(model)
-            by_lane.setdefault(keys[0] if keys else NOWHERE, []).append(job_id)
-        async with self._resources.database.transaction() as db:
-            for lane, ids in by_lane.items():
-                await dispatch_store.set_lane(db, sorted(ids), lane)
-        self._rung.set()
 
     async def _crew_now(self, db: AsyncConnection) -> Crew:
         if (now := monotonic()) >= self._crew_until:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+from shared.auth.standings import COMMON, Standing
 from shared.errors import NotFound
 from shared.jobs.lanes import lane_of
 from shared.limiter.buckets import Lane
 from shared.routing.catalog import Catalog
-from shared.routing.model import Target, targets
+from shared.routing.facts import Facts
+from shared.routing.model import Capability, Deployment, Target, targets
+from shared.routing.select import EMBEDS_ONLY, NothingFits, fitting_deployments
 
 MOST_REMEMBERED = 10_000
 
@@ -23,6 +26,7 @@ class Ways:
         self._by_model: dict[str, tuple[str, ...]] = {}
         self._targets: dict[str, Target] = {}
         self._around: dict[str, set[str]] = {}
+        self._of_jobs: dict[tuple[str, str, Standing, bool], Sequence[str]] = {}
         for name, _ in self._catalog.routes():
             self.of_model(name)
 
@@ -31,7 +35,8 @@ class Ways:
 
         Between two uses of what this returned.
         """
-        if len(self._by_model) > MOST_REMEMBERED or self._version != self._catalog.version:
+        most = max(len(self._by_model), len(self._of_jobs))
+        if most > MOST_REMEMBERED or self._version != self._catalog.version:
             self._begin()
 
     def of_model(self, model: str) -> Sequence[str]:
@@ -40,6 +45,24 @@ class Ways:
         if keys is None:
             keys = self._learn(model)
         return keys
+
+    def of_job(
+        self, model: str, home: str, standing: Standing = COMMON, *, surely: bool = False
+    ) -> Sequence[str]:
+        """Return the lanes that a job stored in `home` may use; none where nothing serves it.
+
+        A tenant's regions and tier are held. What else a job needs is not known here: with `surely`
+        only those are returned that can do whatever its home can, which was found to fit.
+        """
+        asked = model, home, standing, surely
+        keys = self._of_jobs.get(asked)
+        if keys is None:
+            keys = self._of_jobs[asked] = self._open_to(*asked)
+        return keys
+
+    def models_of(self, lane: str) -> Sequence[str]:
+        """Return the models whose jobs may use a lane."""
+        return [model for model, keys in self._by_model.items() if lane in keys]
 
     def lead_elsewhere(self, model: str, lane: str) -> bool:
         """Tell whether a model's jobs may go somewhere, but not to this lane."""
@@ -61,6 +84,23 @@ class Ways:
         """Return the name of the deployment behind each of these keys."""
         return {key: self._targets[key].deployment.name for key in keys}
 
+    def _open_to(self, model: str, home: str, standing: Standing, surely: bool) -> Sequence[str]:
+        keys = self.of_model(model)
+        if not keys:
+            return ()
+        # Every kind of request may come here: an embedding, too.
+        facts = Facts(regions=standing.regions, tier=standing.tier, embeds=True)
+        try:
+            some = fitting_deployments(self._catalog.resolve(model), facts)
+        except NothingFits:
+            return ()
+        names = {each.name for each in some}
+        keys = tuple(key for key in keys if self._targets[key].deployment.name in names)
+        if not surely or home not in keys:
+            return keys
+        least = self._targets[home].deployment
+        return [key for key in keys if _covers(self._targets[key].deployment, least)]
+
     def _learn(self, model: str) -> tuple[str, ...]:
         try:
             every = targets(self._catalog.resolve(model))
@@ -72,3 +112,19 @@ class Ways:
             self._targets[each.lane_key] = each
             self._around.setdefault(each.lane_key, set()).update(keys)
         return keys
+
+
+def _covers(one: Deployment, other: Deployment) -> bool:
+    """Tell whether one surely takes all that fits the other."""
+    if one.capabilities == EMBEDS_ONLY != other.capabilities:
+        return False
+    able = all(one.can(each) for each in Capability if other.can(each))
+    return (
+        able
+        and _is_wider(one.context_tokens, other.context_tokens)
+        and _is_wider(one.max_output_tokens, other.max_output_tokens)
+    )
+
+
+def _is_wider(one: int | None, other: int | None) -> bool:
+    return one is None or (other is not None and one >= other)

@@ -13,7 +13,7 @@ from shared.limiter.rooms import Rooms
 from shared.redis import connect
 from tests.integration.scheduler.conftest import BULK, STANDARD, Bench
 from workers.scheduler import dispatcher as dispatcher_module
-from workers.scheduler.dispatcher import NOWHERE
+from workers.scheduler.strays import NOWHERE
 
 WIDE, NARROW = 90, 9
 """What the lanes admit besides their reserve."""

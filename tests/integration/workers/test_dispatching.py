@@ -23,8 +23,9 @@ from shared.routing.breaker import Breakers
 from shared.routing.model import targets
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
-from workers.scheduler.dispatcher import NOWHERE, Dispatcher
+from workers.scheduler.dispatcher import Dispatcher
 from workers.scheduler.shares import some_of
+from workers.scheduler.strays import NOWHERE
 
 MODEL = "sandbox/echo"
 HOUR_MS = 3_600_000
