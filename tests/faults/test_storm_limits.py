@@ -1,4 +1,4 @@
-"""A provider that says 429 to everybody: with a time, without one, or for good (scenarios 32 to 34)."""
+"""A provider that says 429, with a time, without one, or for good (scenarios 32 to 34); debts (42)."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,8 @@ EARLY_MS = 50
 """How much earlier than told a probe may seem to come: the fake notes a call before it answers it."""
 BROKE = {"error": {"message": "You exceeded your current quota.", "code": "insufficient_quota"}}
 CLIENTS = 12
+DEBT_S = 3
+"""So long it takes until the tokens are there again that an answer took too many."""
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +32,7 @@ def _calm(service: Service) -> Iterator[None]:
 
 def _forget(service: Service) -> None:
     breakers.forget(service)
-    for model in ("rationed", "weary", "spent", "overdrawn"):
+    for model in ("rationed", "weary", "spent", "overdrawn", "metered"):
         lanes.forget(service, model)
 
 
@@ -157,6 +159,28 @@ def test_a_quota_that_is_used_up_leads_to_the_fallback(service: Service) -> None
     assert {case.attempts[-1]["deployment"] for case in cases} == {"backup"}
     calls = len(service.upstream.calls(model="overdrawn")) - before
     assert 1 <= calls <= BY_NAME["overdrawn"].concurrency
+
+
+def test_a_debt_is_paid_before_the_next_call(service: Service) -> None:
+    _one_call(service)
+    _, level = lanes.tokens(service, "metered")
+    rate = (BY_NAME["metered"].tpm or 0) / 60
+    longer = int(level + DEBT_S * rate)
+    service.upstream.script(rule("ok", model="metered", output_tokens=longer, times=1))
+    _one_call(service)
+    clock, level = lanes.tokens(service, "metered")
+    assert level < 0, "the answer was longer than what was left"
+
+    _one_call(service)
+
+    called_at = service.upstream.calls(model="metered")[-1]["at"]
+    assert called_at >= clock / 1000 - 1000 * level / rate - EARLY_MS, "before the debt was paid"
+
+
+def _one_call(service: Service) -> None:
+    service.client.submit("metered", body={"max_tokens": 50})
+    oracle.settle(service)
+    until(lambda: lanes.leases(service, "metered") == 0, "the call is settled")
 
 
 def _ended(service: Service, jobs: Sequence[Accepted]) -> list[str]:
