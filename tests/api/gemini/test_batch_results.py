@@ -26,7 +26,7 @@ async def name(app: WholeApp, hand: Hand, monkeypatch: pytest.MonkeyPatch) -> st
     """An ended batch, of whose requests the last was answered first; read in pages of three."""
     monkeypatch.setattr(outcomes_module, "LINES_AT_ONCE", 3)
     given = [{"request": HELLO, "metadata": {"key": str(n)}} for n in range(COUNT)]
-    name = (await create(app, *given))["name"]
+    name = str((await create(app, *given))["name"])
     await read(app)
     named = await jobs(app)
     for number in range(COUNT, 0, -1):
