@@ -1,7 +1,7 @@
 -- The breaker of one deployment: counts calls in a sliding window, opens, lets one probe through.
 --
 -- KEYS[1] every breaker that is not closed (a hash: name, state), KEYS[2] this one's window (a hash:
--- slice and kind, calls). ARGV[1] a test's clock in ms or '', ARGV[2] the verb, ARGV[3] the name, then
+-- a slice's begin in ms and kind, calls). ARGV[1] a test's clock in ms or '', ARGV[2] the verb, ARGV[3] the name, then
 -- the policy: window in ms, fewest calls, failures of a thousand, cool-down and longest one in ms, then
 -- a thousandth of chance, and what the verb takes. Times are milliseconds by Redis's clock.
 --
@@ -64,20 +64,23 @@ local function told(changed)
   return {2, 0, breaker.trips, changed}
 end
 
--- Adds calls to the window and returns how many it holds, good and bad.
+-- Adds calls to the window and returns how many it holds, good and bad. Several routes may lead to one
+-- deployment with windows of their own: each counts what all report, and drops nothing of a longer one.
 local function counted(good, bad)
-  local slice_ms = window_ms / SLICES
-  local slice = math.floor(now / slice_ms)
+  local slice_ms = math.ceil(window_ms / SLICES)
+  local slice = now - now % slice_ms
   if good > 0 then redis.call('HINCRBY', WINDOW, slice .. ':good', good) end
   if bad > 0 then redis.call('HINCRBY', WINDOW, slice .. ':bad', bad) end
-  redis.call('PEXPIRE', WINDOW, 2 * window_ms)
+  local kept_ms = math.max(2 * window_ms, redis.call('PTTL', WINDOW))
+  redis.call('PEXPIRE', WINDOW, kept_ms)
   local sums = {good = 0, bad = 0}
   local fields = redis.call('HGETALL', WINDOW)
   for index = 1, #fields, 2 do
-    local at, kind = string.match(fields[index], '^(%d+):(%a+)$')
-    if tonumber(at) <= slice - SLICES or tonumber(at) > slice then
+    local text, kind = string.match(fields[index], '^(%d+):(%a+)$')
+    local at = tonumber(text)
+    if at <= now - kept_ms or at > now then
       redis.call('HDEL', WINDOW, fields[index])
-    else
+    elseif at > now - window_ms then
       sums[kind] = sums[kind] + tonumber(fields[index + 1])
     end
   end

@@ -253,3 +253,28 @@ async def test_a_failure_is_told_at_once(redis: Redis) -> None:
     finally:
         await one.close()
     assert (await read_standings(redis))["d"].trips == 1
+
+
+async def test_routes_with_windows_of_their_own_count_the_same_calls(bench: Bench) -> None:
+    other = BreakerRule(failure_rate=0.5, window_s=40, min_calls=4, cool_down_s=5)
+    for rule in (RULE, other, RULE, other):
+        assert bench.state() is BreakerState.CLOSED
+        bench.breakers.left(Pass("d", rule), Verdict.BAD)
+        await bench.breakers.told_all()
+        bench.clock.move(1)
+
+    assert bench.state() is BreakerState.OPEN
+
+
+async def test_a_short_window_leaves_the_calls_of_a_longer_one(bench: Bench) -> None:
+    longer = BreakerRule(failure_rate=0.5, window_s=100, min_calls=4, cool_down_s=5)
+    for _ in range(3):
+        bench.breakers.left(Pass("d", longer), Verdict.BAD)
+    await bench.breakers.told_all()
+    bench.clock.move(30)
+    await bench.calls(good=1)
+
+    bench.breakers.left(Pass("d", longer), Verdict.BAD)
+    await bench.breakers.told_all()
+
+    assert bench.state() is BreakerState.OPEN
