@@ -143,7 +143,8 @@ def read_key(reference: str) -> str:
     if not reference.startswith("env:"):
         return reference
     name = reference.removeprefix("env:")
-    value = os.environ.get(name)
+    # A secret that was read from a file often ends with its line break.
+    value = os.environ.get(name, "").strip()
     if not value:
         message = f"the provider key {reference} names an environment variable that is not set"
         raise ValueError(message)

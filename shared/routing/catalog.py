@@ -12,6 +12,7 @@ from shared.routing.file import Rows, digest_of, parse, rows_of
 from shared.routing.model import Deployment, Price, Route, Target
 from shared.routing.problem import Problem
 
+BRACES = frozenset("{}")
 Published = Callable[[str, str], Price | None]
 """The published price of a provider's model, by their names."""
 
@@ -106,7 +107,8 @@ class Catalog:
 
     def _by_vendor(self, name: str) -> Route | None:
         vendor, slash, model = name.partition("/")
-        if not (slash and model):
+        # What a client names becomes the name of a lane, which has no braces.
+        if not (slash and model) or not BRACES.isdisjoint(name):
             return None
         if vendor == SANDBOX:
             return Route(name, (Deployment(name, vendor, model),))

@@ -1,7 +1,9 @@
 """What an operator may write of a deployment and of a route, in the file or to the API: checked here."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
 
@@ -23,8 +25,11 @@ from shared.routing.model import (
 )
 from shared.settings import read_key
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 USUAL_BREAKER = BreakerRule()
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+OwnName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f{}]+$")]
+"""It is a part of the names of lanes, which have no braces."""
 Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Tier = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
@@ -64,7 +69,7 @@ class HealthRow(_Row):
 class DeploymentRow(_Row):
     """A deployment as its operator writes it; `keys` are `env:NAME` or the keys themselves."""
 
-    name: Name
+    name: OwnName
     provider: Name
     model: Name
     base_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]", max_length=2000)
@@ -89,6 +94,25 @@ class DeploymentRow(_Row):
     def _is_known(cls, value: str) -> str:
         if value not in VENDORS:
             message = f"no provider is called {value}: name one of {', '.join(known_vendors())}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        try:
+            # Reading the port checks it.
+            _ = None if value is None else urlsplit(value).port
+        except ValueError as error:
+            message = f"this is no address: {error}"
+            raise ValueError(message) from error
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, value: dict[str, str]) -> dict[str, str]:
+        if wrong := next((name for name in value if not _HEADER.fullmatch(name)), None):
+            message = f"{wrong!r} is no name of a header"
             raise ValueError(message)
         return value
 
@@ -117,21 +141,31 @@ class DeploymentRow(_Row):
         """Return the deployment, with its keys read from where they are.
 
         Raises:
-            ValueError: a key names an environment variable that is not set.
+            ValueError: a key names an environment variable that is not set, or cannot be sent.
         """
         own = {"keys", "headers", "price", "health", "capabilities", "vision", "options"}
         plain = {name: getattr(self, name) for name in type(self).model_fields if name not in own}
         can = None if self.capabilities is None else frozenset(self.capabilities)
         return Deployment(
             **plain,
-            keys=tuple(map(read_key, self.keys)),
-            headers={name: read_key(value) for name, value in self.headers.items()},
+            keys=tuple(map(_sendable, self.keys)),
+            headers={name: _sendable(value) for name, value in self.headers.items()},
             price=self.price.build() if self.price else None,
             health=HealthCheck(self.health.every_s, self.health.path) if self.health else None,
             capabilities=can,
             vision=self.vision or Capability.VISION in (can or ()),
             options=self.options,
         )
+
+
+def _sendable(reference: str) -> str:
+    value = read_key(reference)
+    if not (value.isascii() and value.isprintable()):
+        # Not the value itself: it is a secret, even if it is a wrong one.
+        name = f" ({reference})" if value != reference else ""
+        message = f"a key or header{name} holds a line break or what is not ASCII: no request can carry it"
+        raise ValueError(message)
+    return value
 
 
 class BreakerRow(_Row):
@@ -186,7 +220,12 @@ class RouteRow(_Row):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if (self.strategy is Strategy.DIFFICULTY) is not (self.difficulty is not None):
-            message = "the strategy difficulty and a table `difficulty` come together"
+            message = (
+                "`strategy = \"difficulty\"` and a table `difficulty` come together: one is missing"
+            )
+            raise ValueError(message)
+        if self.on_slow is OnSlow.HEDGE and self.first_token_s is None:
+            message = "`on_slow` says what follows `first_token_s`: say how long that is"
             raise ValueError(message)
         if not self.deployments:
             if self.difficulty is None:

@@ -67,3 +67,11 @@ def test_a_vendors_key_is_enough_and_the_sandbox_needs_none() -> None:
 def test_a_wrong_file_says_where(config: dict[str, Any], word: str) -> None:
     with pytest.raises(ValueError, match=word):
         load_catalog(config, {})
+
+
+@pytest.mark.parametrize("name", ["sandbox/{x}", "openai/}"])
+def test_what_a_client_names_is_fit_for_the_name_of_a_lane(name: str) -> None:
+    catalog = load_catalog({}, {"openai": SecretStr("sk")})
+
+    with pytest.raises(NotFound):
+        catalog.resolve(name)
