@@ -12,7 +12,7 @@ from api.admin.access import operator
 from api.admin.views import deployment_view, states_of
 from api.body import read_json
 from api.errors import invalid_fields
-from shared.errors import BadRequest
+from shared.errors import BadRequest, Conflict
 from shared.resources import Resources
 from shared.routing.editing import Editor, no_deployment
 from shared.routing.model import Deployment
@@ -101,6 +101,15 @@ def check_name(asked: dict[str, Any], field: str, name: str) -> None:
         raise BadRequest(detail, param=field)
 
 
+def unused(resources: Resources) -> Conflict | None:
+    """Return the error that what is stored is not in use, because of something else that is wrong."""
+    problems = resources.catalog.status.problems
+    if not problems:
+        return None
+    detail = f"What is stored is not in use: {problems[0]}. See GET /v1/config."
+    return Conflict(detail, code="config_refused")
+
+
 def answer(value: Any, status: int = 200) -> Response:
     """Return JSON that nobody keeps."""
     headers = {"Cache-Control": "no-store"}
@@ -111,7 +120,8 @@ async def _one(request: Request, name: str, status: int = 200) -> Response:
     resources: Resources = request.state.resources
     found: Deployment | None = resources.catalog.contents.deployments.get(name)
     if found is None:
-        raise no_deployment(name)
+        stored = any(each["name"] == name for each in resources.watch.stored.deployments)
+        raise (stored and unused(resources)) or no_deployment(name)
     states = await states_of(resources, [found])
     return answer(deployment_view(found, states, resources), status)
 

@@ -13,6 +13,7 @@ from api.admin.deployments import (
     check_name,
     editor,
     read_name,
+    unused,
 )
 from api.admin.views import route_view
 from api.body import read_json
@@ -72,7 +73,8 @@ def _one(request: Request, model: str, status: int = 200) -> Response:
     resources: Resources = request.state.resources
     found = resources.catalog.contents.routes.get(model)
     if found is None:
-        raise no_route(model)
+        stored = any(each["name"] == model for each in resources.watch.stored.routes)
+        raise (stored and unused(resources)) or no_route(model)
     return answer(route_view(found, resources), status)
 
 

@@ -51,6 +51,7 @@ class Editor:
                 raise Conflict(detail, code="deployment_exists", param="name")
             row = DeploymentRow.model_validate({**self._kept(old, asked), **asked, "name": name})
             _refuse_variables(row)
+            _refuse_strange_address(row, old, asked)
             self._check(before, Rows([row]))
             sealed = self._box.seal(name, Secrets(row.keys, row.headers))
             written = row.model_dump(mode="json", exclude={"name", *SECRET}, exclude_defaults=True)
@@ -169,6 +170,22 @@ def _refuse_variables(row: DeploymentRow) -> None:
         if any(value.startswith(ENV) for value in values):
             detail = f"`{field}` may name environment variables in the file only: give the value."
             raise BadRequest(detail, param=field)
+
+
+def _refuse_strange_address(
+    row: DeploymentRow, old: RowMapping | None, asked: Mapping[str, Any]
+) -> None:
+    # Or keys that nobody can read any more would be sent to whoever is named now.
+    if old is None or (row.base_url, row.provider) == _address(old["written"]):
+        return
+    for field, secret in (("keys", any(row.keys)), ("headers", bool(row.headers))):
+        if secret and field not in asked:
+            detail = f"`{field}` is missing: another provider or address is not given the old ones."
+            raise BadRequest(detail, param=field, code="missing_field")
+
+
+def _address(written: Mapping[str, Any]) -> tuple[Any, Any]:
+    return written.get("base_url"), written["provider"]
 
 
 async def _stored(db: AsyncConnection) -> Stored:

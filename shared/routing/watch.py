@@ -67,6 +67,8 @@ class CatalogWatch:
         self._settles_s = settles_s
         self._seen = _Seen(catalog.status.digest, catalog.contents)
         self._lock, self._turn = asyncio.Lock(), asyncio.Lock()
+        # What of the stored objects could not be used when the contents were taken: no news.
+        self._borne: frozenset[Problem] = frozenset()
         self._looked_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
@@ -144,8 +146,11 @@ class CatalogWatch:
         except (ConfigError, OSError) as error:
             problem = error.problem if isinstance(error, ConfigError) else Problem(str(error))
             return _refused(seen, "", problem)
-        if not text and not self._path.exists():
-            return _refused(seen, digest, Problem(f"the file {self._path} is gone"))
+        is_there = self._path.exists()
+        # Whoever writes a file empties it first, and may take long over it.
+        if not text and (seen.file.deployments or not is_there):
+            state = "empty" if is_there else "gone"
+            return _refused(seen, digest, Problem(f"the file {self._path} is {state}"))
         try:
             file = contents_of(parse(text), published=self._published)
         except ConfigError as error:
@@ -168,9 +173,11 @@ class CatalogWatch:
         problems = (*seen.wrong, *merged.problems)
         is_same = seen.file is before.file and seen.stored is before.stored
         # At first there is nothing older that could go on: then all is used that can be.
-        if before.revision >= 0 and (is_same or merged.problems):
+        is_worse = not self._borne.issuperset(merged.problems)
+        if before.revision >= 0 and (is_same or is_worse):
             self._catalog.status = replace(self._catalog.status, problems=problems)
         else:
+            self._borne = frozenset(merged.problems)
             self._catalog.replace(merged.contents)
             self._catalog.status = Status(
                 revision=max(0, seen.revision),

@@ -243,8 +243,41 @@ async def test_a_file_that_is_refused_is_visible(app: WholeApp) -> None:
         {
             "line": 8,
             "field": "routes.0.colour",
-            "message": "Extra inputs are not permitted",
+            "message": "it is not known here: remove it, or correct its name",
         }
     ]
     assert "penstock_config_valid 0.0" in metrics
     assert (await app.client.get("/v1/models/filed-route")).status_code == 200
+
+
+async def test_what_is_stored_but_not_in_use_says_why(app: WholeApp) -> None:
+    route = {"model": "r", "deployments": ["filed"]}
+    assert (await app.client.post("/v1/routes", json=route)).status_code == 201
+    app.resources.settings.config.write_text(CONFIG.replace("filed", "renamed"))
+    await app.resources.watch.look(stored=False)
+
+    reply = await app.client.post("/v1/deployments", json=ROW)
+
+    assert reply.status_code == 409, reply.text
+    assert reply.json()["code"] == "config_refused"
+    assert "names the deployment filed" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("base_url", "http://host:99999/v1"),
+        ("keys", ["sk-\n"]),
+        ("headers", {"X-A": "a\r\nb: c"}),
+        ("headers", {"X A": "a"}),
+        ("name", "{b}"),
+    ],
+)
+async def test_what_no_call_could_be_made_with_is_refused(
+    app: WholeApp, field: str, value: Any
+) -> None:
+    reply = await app.client.post("/v1/deployments", json={**ROW, field: value})
+
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["param"] in (field, "keys", f"headers.{value}")
+    assert "sk-" not in reply.text

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import BadRequest, NotFound
 from shared.routing.catalog import Catalog, catalog_of
 from shared.routing.editing import Editor
 from shared.routing.file import digest_of, read_file
@@ -92,7 +92,7 @@ async def test_a_change_of_the_file_is_taken_as_a_whole(one: Process) -> None:
 
 async def test_a_bad_file_is_told_by_its_line_and_the_old_one_stays(one: Process) -> None:
     await one.write(FILE + "rpm = 0\n")
-    assert one.told == ["line 5: deployments.0.rpm: Input should be greater than 0"]
+    assert one.told == ["line 5: deployments.0.rpm: it should be greater than 0"]
     assert one.serves("a")
 
     await one.write(FILE + "rpm = \n")
@@ -240,3 +240,41 @@ async def test_who_misses_a_name_has_it_looked_for(one: Process, database: Datab
 
     assert other.serves("own")
     await other.watch.close()
+
+
+async def test_what_was_wrong_before_holds_back_no_change(one: Process, database: Database) -> None:
+    await one.editor.put_deployment("own", row(), new=True)
+    stranger = process(one.path, database, b"another key")
+    await stranger.watch.look()
+
+    await stranger.write(FILE + ROUTE)
+    await stranger.editor.put_deployment("new", row(), new=True)
+
+    assert (stranger.serves("m"), stranger.serves("new")) == (True, True)
+    assert "do not open" in stranger.told[0], "and it is told all the same"
+
+
+async def test_an_emptied_file_takes_nothing_with_it(one: Process) -> None:
+    await one.write("")
+    assert one.serves("a")
+    assert "is empty" in one.told[0]
+
+    await one.write("# nothing any more")
+    assert not one.serves("a")
+
+
+@pytest.mark.parametrize("field", ["keys", "headers"])
+@pytest.mark.parametrize("changes", [{"base_url": "https://elsewhere.test"}, {"provider": "groq"}])
+async def test_another_address_is_not_given_the_old_secrets(
+    one: Process, field: str, changes: dict[str, str]
+) -> None:
+    asked = {"provider": "openai", "model": "gpt", "keys": ["sk-old"], "headers": {"X-A": "old"}}
+    await one.editor.put_deployment("own", asked, new=True)
+    other = {**asked, **changes}
+
+    with pytest.raises(BadRequest, match=f"`{field}` is missing"):
+        await one.editor.put_deployment(
+            "own", {name: other[name] for name in other if name != field}, new=False
+        )
+
+    await one.editor.put_deployment("own", other, new=False)
