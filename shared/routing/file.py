@@ -15,6 +15,11 @@ from shared.routing.rows import DeploymentRow, RouteRow
 
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
+_WORDS = {
+    "missing": "it is missing: add it",
+    "extra_forbidden": "it is not known here: remove it, or correct its name",
+}
+
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -80,9 +85,16 @@ def rows_of(config: Mapping[str, JsonValue], text: str = "") -> Rows:
         found = _File.model_validate(dict(config))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise Rows(text=text).problem(first["loc"], message) from error
+        raise Rows(text=text).problem(
+            first["loc"], words_of(first["type"], first["msg"])
+        ) from error
     return Rows(found.deployments, found.routes, text)
+
+
+def words_of(kind: str, said: str) -> str:
+    """Return what pydantic found in words for an operator, who need not know that it was pydantic."""
+    plain = said.removeprefix("Value error, ")
+    return _WORDS.get(kind) or re.sub(r"^(?:Input|String) should", "it should", plain)
 
 
 def _syntax(said: str, text: str) -> Problem:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import RowMapping
 
 from shared.routing.catalog import Contents, Published, contents_of
-from shared.routing.file import Rows
+from shared.routing.file import Rows, words_of
 from shared.routing.problem import ConfigError, Problem
 from shared.routing.rows import DeploymentRow, RouteRow
 from shared.routing.sealing import KeyBox, KeysUnreadable, Secrets
@@ -75,7 +75,7 @@ def _one_by_one(
 def _words(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return f"{'.'.join(map(str, first['loc']))}: {words_of(first['type'], first['msg'])}"
     return str(error)
 
 

@@ -221,7 +221,7 @@ class RouteRow(_Row):
     def _is_whole(self) -> Self:
         if (self.strategy is Strategy.DIFFICULTY) is not (self.difficulty is not None):
             message = (
-                "`strategy = \"difficulty\"` and a table `difficulty` come together: one is missing"
+                '`strategy = "difficulty"` and a table `difficulty` come together: one is missing'
             )
             raise ValueError(message)
         if self.on_slow is OnSlow.HEDGE and self.first_token_s is None:

@@ -51,10 +51,10 @@ def test_a_good_file_is_taken() -> None:
     [
         ('model = "gpt"', 'model = "gpt', 10, None, "not valid TOML"),
         ('provider = "openai"', 'provider = "nobody"', 9, "deployments.1.provider", "no provider"),
-        ('model = "gpt"', "rpm = 0", 7, "deployments.1.model", "Field required"),
+        ('model = "gpt"', "rpm = 0", 7, "deployments.1.model", "it is missing"),
         ('model = "gpt"', 'model = "gpt"\nrpm = 0', 11, "deployments.1.rpm", "greater than 0"),
         ("input_usd = 1.0", "input_usd = -1", 14, "deployments.1.price.input_usd", "greater"),
-        ("input_usd = 1.0", "colour = 1", 13, "deployments.1.price.input_usd", "required"),
+        ("input_usd = 1.0", "colour = 1", 13, "deployments.1.price.input_usd", "missing"),
         ('keys = ["one", "two"]', 'keys = ["", "x"]', 7, "deployments.1", "needs a key"),
         ('keys = ["one", "two"]', 'keys = ["x", "x"]', 11, "deployments.1.keys", "twice"),
         (
@@ -72,7 +72,7 @@ def test_a_good_file_is_taken() -> None:
         ("{ a = 1 }", "{ c = 1 }", 20, "routes.0.weights.c", "none of the deployments"),
         ('"weighted"', '"fastest"', 18, "routes.0.strategy", "'priority'"),
         ('"weighted"', '"difficulty"', 16, "routes.0", "come together"),
-        ("[[routes]]", "[[route]]", 16, "route", "Extra inputs"),
+        ("[[routes]]", "[[route]]", 16, "route", "not known here"),
         ("# a comment", "deployments = 1", 2, None, "not valid TOML"),
     ],
 )
@@ -85,6 +85,14 @@ def test_what_is_wrong_is_told_by_line_and_field(
 
     assert words in said
     assert (where, what) == (line, field)
+
+
+def test_a_second_call_for_the_slow_needs_to_know_what_is_slow() -> None:
+    slow = GOOD.replace("weights = { a = 1 }", 'on_slow = "hedge"')
+
+    assert problem(slow)[:2] == (16, "routes.0")
+    assert "first_token_s" in problem(slow)[2]
+    assert contents_of(parse(f"{slow}first_token_s = 2\n")).routes["m"].first_token_s == 2
 
 
 def test_inline_tables_and_quoted_keys_have_lines_too() -> None:
