@@ -1,5 +1,6 @@
 """Which failure of the tree an exception, a status or an error object is."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -75,6 +76,12 @@ BY_EXCEPTION: tuple[tuple[type[BaseException], bool, type[ProviderError]], ...] 
     (OSError, True, Unavailable),
 )
 
+UNREACHABLE: tuple[tuple[type[BaseException], str], ...] = (
+    (aiohttp.ClientConnectorDNSError, "its name is not found"),
+    (aiohttp.ClientConnectorCertificateError, "its certificate is not accepted"),
+    (aiohttp.ClientSSLError, "no TLS connection with it comes about"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorObject:
@@ -123,9 +130,19 @@ def from_exception(error: BaseException, *, provider: str) -> ProviderError:
     real = cause if mapped else error
     for kind, sent, failure in BY_EXCEPTION:
         if isinstance(real, kind):
-            said = f"{provider}: {str(real)[:SNIPPET] or type(real).__name__}"
-            return failure(said, provider=provider, sent=sent)
+            return failure(f"{provider}: {_told(real)}", provider=provider, sent=sent)
     raise error
+
+
+def _told(error: BaseException) -> str:
+    """Say what happened; tenants read it, so without addresses of the operator's network."""
+    for kind, why in UNREACHABLE:
+        if isinstance(error, kind):
+            return f"it cannot be reached: {why}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.errno or 0
+        return f"it cannot be reached: {os.strerror(number) if number > 0 else 'no connection'}"
+    return str(error)[:SNIPPET] or type(error).__name__
 
 
 def from_status(

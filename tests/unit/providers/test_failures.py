@@ -1,14 +1,16 @@
 """Every exception, status and error body of interest has its place in the tree."""
 
+import errno
 import inspect
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import aiohttp
 import httpx
 import orjson
 import pytest
 from aiohttp import client_exceptions, http_exceptions
+from aiohttp.client_reqrep import ConnectionKey
 from pydantic import JsonValue
 
 from shared.providers import errors
@@ -17,6 +19,7 @@ from shared.providers.failures import CALL_ERRORS, from_error_object, from_excep
 from shared.providers.sse import EventTooLarge
 from shared.providers.transport import BodyTooLarge
 
+AT = "Connect call failed ('10.1.2.3', 8000)"
 # Raised while connecting, so that no provider can have seen the request.
 NEVER_SENT = {
     "ClientConnectorError",
@@ -102,6 +105,26 @@ def test_the_error_behind_the_error_decides(
     failure = from_exception(error, provider="p")
 
     assert (type(failure), failure.sent) == (kind, sent)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "words"),
+    [
+        (aiohttp.ClientConnectorError, OSError(errno.ECONNREFUSED, AT), "Connection refused"),
+        (aiohttp.ClientConnectorDNSError, OSError(-2, AT), "its name is not found"),
+        (aiohttp.ClientConnectorCertificateError, ssl.CertificateError(AT), "its certificate"),
+        (aiohttp.ClientConnectorSSLError, ssl.SSLError(1, AT), "no TLS connection"),
+    ],
+)
+def test_nobody_is_told_where_a_provider_is_that_cannot_be_reached(
+    kind: Callable[[ConnectionKey, Exception], Exception], cause: Exception, words: str
+) -> None:
+    key = ConnectionKey("10.1.2.3", 8000, True, True, None, None, None)
+
+    failure = from_exception(kind(key, cause), provider="p")
+
+    assert str(failure).startswith(f"p: it cannot be reached: {words}")
+    assert "10.1.2.3" not in str(failure)
 
 
 def test_a_bug_of_our_own_is_not_dressed_up() -> None:
