@@ -23,7 +23,8 @@ from shared.jobs.reader import FullJob
 from shared.jobs.transitions import JobState, Priority
 from shared.resources import Resources
 
-READ_TIMEOUT = "x-stainless-read-timeout"
+READ_TIMEOUTS = ("x-stainless-read-timeout", "x-server-timeout")
+"""How OpenAI's and Anthropic's clients, and Google's, say how many seconds they wait."""
 SERVER_ERROR = 500
 
 
@@ -125,8 +126,9 @@ def failure_response(
 
 
 def _read_timeout_s(request: Request) -> float | None:
+    said = (request.headers.get(name) for name in READ_TIMEOUTS)
     try:
-        seconds = float(request.headers.get(READ_TIMEOUT, "nan"))
+        seconds = float(next(filter(None, said), "nan"))
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None

@@ -191,3 +191,12 @@ async def test_the_answer_goes_on_when_its_key_says_so(app: WholeApp, hand: Hand
         await hand.say(job, 2, answer("lo"), last=True)
         await hand.end(job, answer=orjson.dumps(answer("hello")))
         assert events(await again.rest()) == [answer("lo")]
+
+
+async def test_a_client_that_says_how_long_it_waits_is_answered_before(app: WholeApp) -> None:
+    reply = await app.client.post(
+        act("generateContent"), json=HELLO, headers={"X-Server-Timeout": "1"}
+    )
+
+    assert reply.status_code == 503
+    assert reply.json()["error"]["details"][0]["reason"] == "SYNC_TIMEOUT"
