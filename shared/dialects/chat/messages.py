@@ -28,6 +28,7 @@ def read_messages(body: Json) -> tuple[Message, ...]:
     reader = _Reader()
     for where, message in objects_of(body, "messages"):
         reader.read(message, where)
+    reader.close()
     if not reader.messages:
         raise wrong("messages", "a list of messages")
     return tuple(reader.messages)
@@ -72,7 +73,7 @@ def _part(part: dict[str, Any], where: str) -> Part:
 class _Reader:
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self._results = False
+        self._results: list[ToolResult] = []
         # Calls of old had no ids: the last call of a name is the one that is answered.
         self._old: dict[str, str] = {}
 
@@ -81,7 +82,7 @@ class _Reader:
         if role in ("tool", "function"):
             self._result(message, where, old=role == "function")
             return
-        self._results = False
+        self.close()
         name = text_of(message, "name", where)
         if role in ("system", "developer"):
             self.messages.append(Message(Role.SYSTEM, read_parts(message, where), name))
@@ -92,6 +93,12 @@ class _Reader:
             self.messages.append(Message(Role.ASSISTANT, parts, name))
         else:
             raise Unreadable(f"{where}.role must be {ROLES}.", f"{where}.role")
+
+    def close(self) -> None:
+        """End the turn of what tools answered, if there is one."""
+        if self._results:
+            self.messages.append(Message(Role.USER, tuple(self._results)))
+            self._results = []
 
     def _said(self, message: dict[str, Any], where: str) -> tuple[Part, ...]:
         if message.get("audio") is not None:
@@ -117,10 +124,4 @@ class _Reader:
             call_id = needed_text(message, "tool_call_id", where)
         shown = read_parts(message, where)
         parts = tuple(part for part in shown if isinstance(part, Text | Media))
-        result = ToolResult(call_id, parts, name=name)
-        if self._results:
-            last = self.messages[-1]
-            self.messages[-1] = Message(Role.USER, (*last.parts, result))
-        else:
-            self.messages.append(Message(Role.USER, (result,)))
-        self._results = True
+        self._results.append(ToolResult(call_id, parts, name=name))

@@ -1,5 +1,6 @@
 """Function calls and what they answered, which Google tells by name rather than by id. Pure."""
 
+from collections import deque
 from typing import Any
 
 import orjson
@@ -21,21 +22,27 @@ class Calls:
 
     def __init__(self) -> None:
         self._made = 0
-        self._open: list[tuple[str, str]] = []
+        self._open: dict[int, tuple[str, str]] = {}
+        # Where they stand, by id and by name: what was answered is left there until it is met.
+        self._ids: dict[str, deque[int]] = {}
+        self._names: dict[str, deque[int]] = {}
 
     def made(self, given: str | None, name: str) -> str:
         """Note a call; return its id, one of ours where it has none."""
         self._made += 1
         call_id = given or f"call_{self._made}"
-        self._open.append((call_id, name))
+        self._open[self._made] = (call_id, name)
+        self._ids.setdefault(call_id, deque()).append(self._made)
+        self._names.setdefault(name, deque()).append(self._made)
         return call_id
 
     def answered(self, given: str | None, name: str) -> str | None:
         """Return the id of the call that a result is of, None where there was no such call."""
-        for place, (call_id, called) in enumerate(self._open):
-            if given == call_id or (given is None and called == name):
-                del self._open[place]
-                return call_id
+        places = self._names.get(name) if given is None else self._ids.get(given)
+        while places:
+            found = self._open.pop(places.popleft(), None)
+            if found is not None:
+                return found[0]
         return given
 
 

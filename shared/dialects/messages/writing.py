@@ -98,7 +98,8 @@ def _tools(request: GenerationRequest) -> tuple[list[dict[str, Any]], dict[str, 
         tools = tuple(Tool(name) for name in _called(request.messages))
         wanted = ToolChoice(ToolMode.NONE) if tools else None
     elif wanted is not None and wanted.names and _said_by_tools(wanted):
-        tools = tuple(tool for tool in tools if tool.name in wanted.names) or tools
+        named = frozenset(wanted.names)
+        tools = tuple(tool for tool in tools if tool.name in named) or tools
     written = [_tool(tool) for tool in tools]
     if not written:
         return [], None

@@ -42,15 +42,24 @@ def read_input(given: object) -> tuple[Message, ...]:
         message = "`input` must be a string or an array of items."
         raise Unreadable(message, "input")
     turns: list[Message] = []
+    parts: list[Part] = []
     names: dict[str, str] = {}
     for number, item in enumerate(given):
         turn = _read_item(item, f"input[{number}]", names)
-        last = turns[-1] if turns else None
-        if last is not None and _is_one_turn(last, turn):
-            turns[-1] = replace(last, parts=(*last.parts, *turn.parts))
-        else:
-            turns.append(turn)
+        if turns and _is_one_turn(turns[-1], turn):
+            parts += turn.parts
+            continue
+        _close(turns, parts)
+        turns.append(turn)
+        parts = list(turn.parts)
+    _close(turns, parts)
     return tuple(turns)
+
+
+def _close(turns: list[Message], parts: Sequence[Part]) -> None:
+    # Only now: a turn of many items would be copied as many times.
+    if turns and len(parts) != len(turns[-1].parts):
+        turns[-1] = replace(turns[-1], parts=tuple(parts))
 
 
 def write_input(messages: Iterable[Message]) -> list[dict[str, Any]]:
@@ -63,8 +72,9 @@ def write_input(messages: Iterable[Message]) -> list[dict[str, Any]]:
 
 
 def _is_one_turn(last: Message, turn: Message) -> bool:
-    if turn.role is Role.ASSISTANT:
-        return last.role is Role.ASSISTANT
+    """Tell whether two go together; of the last its first item says what it is."""
+    if turn.role is not last.role or turn.role is Role.ASSISTANT:
+        return turn.role is last.role
     return all(isinstance(part, ToolResult) for part in (*last.parts, *turn.parts))
 
 
