@@ -157,6 +157,7 @@ def contents_of(
     Raises:
         ConfigError: a name stands twice, or a route names what is not there.
     """
+    alone = others is None
     others = others or Contents()
     deployments: dict[str, Deployment] = {}
     for index, row in enumerate(rows.deployments):
@@ -170,7 +171,26 @@ def contents_of(
             raise rows.problem((*place, "keys"), str(error)) from error
     known = {**others.deployments, **deployments}
     routes = _routes_of(rows, known, published)
-    return Contents(known, {**others.routes, **routes})
+    contents = Contents(known, {**others.routes, **routes})
+    if alone:
+        refuse_unknown_classifiers(rows, contents)
+    return contents
+
+
+def refuse_unknown_classifiers(rows: Rows, contents: Contents) -> None:
+    """Hold the routes' classifiers against the whole; names with a slash may be vendors' models.
+
+    Raises:
+        ConfigError: one is nobody's name, or that of its own route.
+    """
+    for index, row in enumerate(rows.routes):
+        asked = row.difficulty.classifier if row.difficulty else None
+        place = ("routes", index, "difficulty", "classifier")
+        if asked == row.model:
+            raise rows.problem(place, f"the route {asked} cannot ask itself")
+        if asked and "/" not in asked and asked not in {*contents.deployments, *contents.routes}:
+            message = f"{asked} is neither a deployment nor a route"
+            raise rows.problem(place, message)
 
 
 def _routes_of(

@@ -10,7 +10,7 @@ from shared.clock import now_ms
 from shared.database import Database
 from shared.errors import BadRequest, Conflict, NotFound
 from shared.routing import store
-from shared.routing.catalog import contents_of
+from shared.routing.catalog import contents_of, refuse_unknown_classifiers
 from shared.routing.file import Rows
 from shared.routing.merging import Merged, Stored
 from shared.routing.problem import ConfigError, Problem
@@ -133,7 +133,8 @@ class Editor:
     def _check(self, before: Stored, rows: Rows) -> None:
         """Hold new rows against the whole, so that what is wrong is told by its field."""
         try:
-            contents_of(rows, others=self._merge(before).contents)
+            whole = contents_of(rows, others=self._merge(before).contents)
+            refuse_unknown_classifiers(rows, whole)
         except ConfigError as error:
             field = (error.problem.field or "").split(".", 2)[-1]
             raise BadRequest(f"{error.problem.message}.", param=field or None) from error

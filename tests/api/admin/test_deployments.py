@@ -281,3 +281,13 @@ async def test_what_no_call_could_be_made_with_is_refused(
     assert reply.status_code == 400, reply.text
     assert reply.json()["error"]["param"] in (field, "keys", f"headers.{value}")
     assert "sk-" not in reply.text
+
+
+async def test_a_classifier_that_nobody_knows_is_refused(app: WholeApp) -> None:
+    difficulty = {"simple": ["filed"], "hard": ["filed"], "classifier": "nobody"}
+    route = {"model": "r", "strategy": "difficulty", "difficulty": difficulty}
+
+    reply = await app.client.post("/v1/routes", json=route)
+
+    assert reply.status_code == 400, reply.text
+    assert reply.json()["error"]["param"] == "difficulty.classifier"

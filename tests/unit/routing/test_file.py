@@ -95,6 +95,22 @@ def test_a_second_call_for_the_slow_needs_to_know_what_is_slow() -> None:
     assert contents_of(parse(f"{slow}first_token_s = 2\n")).routes["m"].first_token_s == 2
 
 
+@pytest.mark.parametrize(
+    ("classifier", "words"),
+    [("nobody", "neither"), ("m", "itself"), ("b", None), ("sandbox/x", None)],
+)
+def test_who_says_how_hard_a_request_is_must_be_there(classifier: str, words: str | None) -> None:
+    table = f'difficulty = {{ simple = ["a"], hard = ["b"], classifier = "{classifier}" }}'
+    text = GOOD.replace("weights = { a = 1 }", table).replace('"weighted"', '"difficulty"')
+
+    if words is None:
+        assert contents_of(parse(text)).routes["m"].difficulty is not None
+    else:
+        line, field, said = problem(text)
+        assert (line, field) == (20, "routes.0.difficulty.classifier")
+        assert words in said
+
+
 def test_inline_tables_and_quoted_keys_have_lines_too() -> None:
     text = 'deployments = [\n  { name = "a" },\n]\n"routes" = 3\n'
 
