@@ -21,6 +21,7 @@ from shared.providers.line import Line, Reader
 from shared.providers.transport import Call, Http, Reply, Timeouts
 
 IN_THE_PATH = frozenset({"model", "stream"})
+MOST_KNOWN = 1000
 OWN_KEYS = "penstock"
 """What keys of ours begin with; no provider ever sees them."""
 FOLDERS = ("models/", "tunedModels/", "endpoints/")
@@ -124,6 +125,9 @@ class Gemini:
             url = httpx.URL(f"{self._base}/{_path(model)}{act}")
             url = url.copy_merge_params(dict(self._vendor.query)) if self._vendor.query else url
             known = Call(url, self._headers, self._timeouts, self._max_bytes)
+            if len(self._calls) >= MOST_KNOWN:
+                # Clients name models, and may make up as many names as they like.
+                self._calls.clear()
             self._calls[act, model] = known
         return known
 

@@ -32,6 +32,7 @@ COUNTING = "/input_tokens"
 """Behind the path of the responses: where the tokens of one are counted."""
 COUNTS_NOT = frozenset({404, 405, 501})
 # Keys of ours that a client may put into a body; no provider ever sees them.
+MOST_KNOWN = 1000
 OWN_KEYS = "penstock"
 
 
@@ -161,6 +162,9 @@ class OpenAICompatible:
             url = httpx.URL(self._base + prefix + path)
             url = url.copy_merge_params(dict(self._vendor.query))
             known = Call(url, self._headers, self._timeouts, self._max_bytes)
+            if len(self._calls) >= MOST_KNOWN:
+                # Clients name models, and may make up as many names as they like.
+                self._calls.clear()
             self._calls[path, model] = known
         return known
 
