@@ -42,7 +42,9 @@ LAST = """
 `pip install 'penstock[litellm]'`. It is imported on the first call to such a deployment, which takes seconds and some
 200 MB. With `provider = "litellm"` the deployment's `model` is litellm's, its own prefix included
 (`replicate/meta/llama-3`), and `base_url` is what litellm calls `api_base`. Streams without a reported usage are
-billed by litellm's estimate, and litellm does not pass on how long a provider asks to wait.
+billed by litellm's estimate, and litellm does not pass on how long a provider asks to wait. Of a
+client's request litellm hears only what OpenAI documents: its own arguments (`base_url`, `fallbacks`, …) would say where
+a call goes and with whose key, so they are refused. It fetches no picture by its URL: send `data:` URLs to such models.
 """
 NAMES = {
     Dialect.CHAT: "chat",
