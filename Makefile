@@ -11,7 +11,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SDKS := .venv/sdks
 
-.PHONY: help install sdks peers demo up test soak check lint types contracts architecture bench lock clean
+.PHONY: help install sdks peers demo up test soak storms check lint types contracts architecture bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -99,6 +99,15 @@ architecture: $(STAMP)
 
 soak: $(STAMP) ## fifty thousand lines while processes die at random: some ten minutes
 	@$(BIN)/python -m pytest -q -s -n 0 --timeout=1500 --soak-lines=50000 -k sqlite tests/faults/test_soak.py
+
+STORMS := $(wildcard tests/faults/test_storm_*.py tests/faults/test_around_*.py tests/faults/test_provider*.py) \
+  tests/faults/test_streams.py
+
+# One kind of database after the other: changing between them costs a start of the service each time.
+storms: $(STAMP) ## providers slow, limited, broken, down: the tests, then a table; some ten minutes
+	@$(BIN)/python -m pytest -q -n 0 -k sqlite $(STORMS)
+	@$(BIN)/python -m pytest -q -n 0 -k postgres $(STORMS)
+	@$(BIN)/python -m bench storms
 
 bench: $(STAMP) ## measure against the same local upstream; prints a table
 	@$(MAKE) --silent peers || echo "not every peer could be installed: their rows are left out" >&2

@@ -14,6 +14,7 @@ from bench import (
     rescue,
     returns,
     routing,
+    storm_parts,
     submit,
     translate,
 )
@@ -196,6 +197,7 @@ PARTS: Mapping[str, Callable[[Upstream, Options], Section]] = {
     ),
     "routing": measure_routing,
     "fairness": lambda upstream, _options: fairness.measure_fairness(upstream),
+    "storms": lambda upstream, _options: storm_parts.measure_storms(upstream),
     "drain": lambda upstream, options: drains.measure_drain(upstream, options.lines),
     "workers": lambda upstream, options: drains.measure_workers(upstream, options.lines),
 }

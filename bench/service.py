@@ -84,10 +84,12 @@ def running(
     concurrency: int,
     parts: tuple[str, ...] = ("api", "worker", "scheduler"),
     settings: Mapping[str, str] | None = None,
+    config: str | None = None,
 ) -> Iterator[Service]:
     """Start Redis (AOF), a fresh SQLite (WAL) and the processes; stop and remove it all afterwards.
 
-    `concurrency` is what the deployment admits; `settings` are further PENSTOCK_ variables.
+    `concurrency` is what the deployment admits; `settings` are further PENSTOCK_ variables, `config`
+    is another configuration than that of one deployment.
     """
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as name:
         folder = Path(name)
@@ -100,7 +102,9 @@ def running(
                 environment={},
             )
             service.environment = _environment(service, redis.url, settings or {})
-            config = CONFIG.format(model=MODEL, port=upstream_port, concurrency=concurrency)
+            config = config or CONFIG.format(
+                model=MODEL, port=upstream_port, concurrency=concurrency
+            )
             (folder / "penstock.toml").write_text(config)
             with contextlib.ExitStack() as exits:
                 _prepare(service)

@@ -3,7 +3,7 @@
 `python -m bench.upstream --delay-ms 1000` prints its port and answers until it is terminated.
 `GET /stats` tells what it saw; `POST /reset?delay_ms=…&pause_ms=…&spread_ms=…` begins a new count:
 `delay_ms` is the time to an answer, to which chance adds up to `spread_ms`, `pause_ms` the time
-between the chunks of a stream.
+between the chunks of a stream. `trouble=…` is what shall be wrong with it, see `upstream_trouble`.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import uvloop
 from typing_extensions import override
 
 from bench.upstream_stream import stream
+from bench.upstream_trouble import REFUSALS, REFUSED, SILENT, Trouble, trouble_of
 
 BACKLOG = 8192
 STREAMS = re.compile(rb'"stream"\s*:\s*true')
@@ -58,7 +59,9 @@ class Stats:
     delay_s: float
     pause_s: float = 0.0
     spread_s: float = 0.0
+    trouble: Trouble | None = None
     calls: int = 0
+    refused: int = 0
     answered: int = 0
     in_flight: int = 0
     max_in_flight: int = 0
@@ -73,9 +76,11 @@ class Upstream:
     def __init__(self, delay_s: float) -> None:
         self.stats = Stats(delay_s)
 
-    def reset(self, delay_s: float, pause_s: float, spread_s: float) -> None:
+    def reset(
+        self, delay_s: float, pause_s: float, spread_s: float, trouble: Trouble | None
+    ) -> None:
         """Begin a new count."""
-        self.stats = Stats(delay_s, pause_s, spread_s)
+        self.stats = Stats(delay_s, pause_s, spread_s, trouble)
 
 
 class _Connection(asyncio.Protocol):
@@ -87,6 +92,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._timers: deque[asyncio.TimerHandle] = deque()
         self._streaming: asyncio.Task[None] | None = None
+        self._silent = 0
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -98,6 +104,7 @@ class _Connection(asyncio.Protocol):
         for timer in self._timers:
             timer.cancel()
             self._upstream.stats.in_flight -= 1
+        self._upstream.stats.in_flight -= self._silent
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -118,9 +125,11 @@ class _Connection(asyncio.Protocol):
             self._reply(orjson.dumps(asdict(self._upstream.stats)))
         elif head.startswith(b"POST /reset?delay_ms="):
             asked = parse_qs(head.split(b" ", 2)[1].partition(b"?")[2])
-            self._upstream.reset(
-                *(int(asked[name][0]) / 1000 for name in (b"delay_ms", b"pause_ms", b"spread_ms"))
+            delay, pause, spread = (
+                int(asked[name][0]) / 1000 for name in (b"delay_ms", b"pause_ms", b"spread_ms")
             )
+            trouble = trouble_of(asked.get(b"trouble", [b""])[0].decode())
+            self._upstream.reset(delay, pause, spread, trouble)
             self._reply(b"{}")
         else:
             self._reply(b'{"error":{"message":"no such path"}}', b"404 Not Found")
@@ -133,12 +142,22 @@ class _Connection(asyncio.Protocol):
         stats.last_call_at = now
         stats.in_flight += 1
         stats.max_in_flight = max(stats.max_in_flight, stats.in_flight)
-        if stats.delay_s:
+        if stats.trouble is not None and stats.trouble.strikes(now):
+            self._refuse(stats, stats.trouble.status)
+        elif stats.delay_s:
             loop = asyncio.get_running_loop()
             delay_s = stats.delay_s + stats.spread_s * random.random()
             self._timers.append(loop.call_later(delay_s, self._answer_next, stats, body))
         else:
             self._answer(stats, body)
+
+    def _refuse(self, stats: Stats, status: int) -> None:
+        if status == SILENT:
+            self._silent += 1
+            return
+        stats.in_flight -= 1
+        stats.refused += 1
+        self._reply(REFUSED, REFUSALS[status])
 
     def _answer_next(self, stats: Stats, body: bytes) -> None:
         self._timers.popleft()

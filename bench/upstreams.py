@@ -27,12 +27,14 @@ class Upstream:
         """Return what it saw since the last reset."""
         return self._ask("/stats")
 
-    def reset(self, *, delay_ms: int, pause_ms: int = 0, spread_ms: int = 0) -> None:
+    def reset(
+        self, *, delay_ms: int, pause_ms: int = 0, spread_ms: int = 0, trouble: str = ""
+    ) -> None:
         """Begin a new count, with another latency, and another pause between chunks.
 
-        Answers take up to `spread_ms` longer, each for itself.
+        Answers take up to `spread_ms` longer, each for itself. `trouble`: see `upstream_trouble`.
         """
-        asked = f"delay_ms={delay_ms}&pause_ms={pause_ms}&spread_ms={spread_ms}"
+        asked = f"delay_ms={delay_ms}&pause_ms={pause_ms}&spread_ms={spread_ms}&trouble={trouble}"
         self._ask(f"/reset?{asked}", method="POST")
 
     def _ask(self, path: str, *, method: str = "GET") -> dict[str, Any]:
