@@ -33,7 +33,9 @@ JOB: dict[str, Any] = {
     **dict.fromkeys(
         ("reason", "scheduled_at", "not_before", "started_at", "finished_at", "error", "lane")
     ),
-    **dict.fromkeys(("input_tokens", "cost_nanousd", "custom_id", "batch_id", "webhook")),
+    **dict.fromkeys(
+        ("input_tokens", "cost_nanousd", "custom_id", "batch_id", "webhook", "background")
+    ),
     "deleted_at": None,
 }
 

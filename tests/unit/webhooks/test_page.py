@@ -84,7 +84,7 @@ def test_every_link_leads_to_a_heading() -> None:
             re.sub(r"[^a-z0-9 -]", "", each.lower()).replace(" ", "-")
             for each in re.findall(r"^#+ (.*)$", (ROOT / "docs" / name).read_text(), re.MULTILINE)
         }
-        for name in ("api.md", "webhooks.md")
+        for name in ("api.md", "responses.md", "webhooks.md")
     }
     links = re.findall(r"\]\((?:(\w+\.md))?#([^)]*)\)", TEXT)
     assert len(links) >= 3
