@@ -4,12 +4,12 @@ from collections.abc import Container, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, or_, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import insert_into, now_ms
-from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimEnd
+from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd
 from shared.jobs.model import Attempt
 from shared.jobs.prepared_store import perform_many
 from shared.jobs.transitions import AttemptStatus
@@ -40,6 +40,17 @@ def _start(dialect: str) -> Any:
     )
     # The row may be there from a commit whose answer was lost; the fence says that it is ours.
     return statement.on_conflict_do_nothing()
+
+
+async def failures(db: AsyncConnection, job: ClaimedJob) -> list[tuple[str, str]]:
+    """Return who failed in earlier claims of a job's generation, and by which code."""
+    query = select(col(Attempt.deployment), col(Attempt.error_code)).where(
+        col(Attempt.job_id) == job.id,
+        col(Attempt.generation) == job.generation,
+        col(Attempt.status) == AttemptStatus.ERROR,
+        col(Attempt.error_code).is_not(None),
+    )
+    return [(row.deployment, row.error_code) for row in await db.execute(query)]
 
 
 async def end_attempts(

@@ -52,6 +52,8 @@ class Failure(StrEnum):
     BAD_REQUEST = "bad_request"
 
 
+BREAKING = frozenset({Failure.UNAVAILABLE, Failure.OVERLOADED, Failure.TIMEOUT})
+"""What opens a breaker."""
 _LONGER_CODES = {
     "malformed_response": Failure.MALFORMED,
     "unsupported_by_provider": Failure.UNSUPPORTED,

@@ -5,8 +5,16 @@ from itertools import chain
 
 from shared.errors import BadRequest
 from shared.routing.facts import Facts
-from shared.routing.load import Loads
-from shared.routing.model import Capability, Deployment, Route, Strategy, Target
+from shared.routing.load import IDLE, Loads
+from shared.routing.model import (
+    BREAKING,
+    Capability,
+    Deployment,
+    Failure,
+    Route,
+    Strategy,
+    Target,
+)
 from shared.routing.strategies import Question, ranked
 
 SURELY_TOO_LONG = 2
@@ -44,7 +52,7 @@ def order(route: Route, facts: Facts, load: Loads, turn: int, chance: float) -> 
     What does not fit is left out; a tenant's regions are never left. `turn` counts the route's
     calls and spreads them over equals, `chance` is a random number in 0..1. Targets out of room
     come after those that are free, windows that may be too short after those that are not, and
-    deployments that are left alone last.
+    deployments that are left alone last, as far as the route goes round these.
 
     Raises:
         NothingFits: no deployment meets the request's needs.
@@ -54,14 +62,19 @@ def order(route: Route, facts: Facts, load: Loads, turn: int, chance: float) -> 
     lap = turn // len(fitting) if route.strategy is Strategy.ROUND_ROBIN else turn
     tokens, pools, known = facts.input_tokens + facts.output_tokens, route.pools, load.get
     groups: list[list[Target]] = [[] for _ in range(8)]
+    # What a route does not go round keeps its place: its work waits there.
+    behind_open = OPEN if BREAKING & route.fallback_on else 0
+    behind_limited = LIMITED if Failure.RATE_LIMITED in route.fallback_on else 0
     for each in ranked(fitting, Question(route, facts, load, turn, chance)):
         window, pool = each.context_tokens, pools[each.name]
         group = 0 if window is None or tokens <= window else MAY_BE_TOO_LONG
         if len(pool) > 1 and (start := lap % len(pool)):
             pool = pool[start:] + pool[:start]
+        if len(pool) > 1 and not behind_limited:
+            pool = tuple(sorted(pool, key=lambda each: known(each.lane_key, IDLE).limited))
         for target in pool:
             its = known(target.lane_key)
-            late = 0 if its is None else OPEN * its.open + LIMITED * its.limited
+            late = 0 if its is None else behind_open * its.open + behind_limited * its.limited
             groups[group + late].append(target)
     return tuple(chain.from_iterable(groups))
 

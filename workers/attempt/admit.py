@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
+import structlog
+
 from shared.clock import now_ms
 from shared.jobs.lanes import lane_of, slot_ttl_s
 from shared.jobs.transitions import Reason
 from shared.limiter.limiter import Denied, Reservation
+from shared.providers.registry import NotConfigured
 from shared.routing.breaker import Pass, Shut
 from shared.routing.breaker_states import Verdict
 from shared.routing.model import Target
@@ -17,6 +20,7 @@ from workers.resources import WorkerResources
 
 PATIENCE_S = 0.25
 """How long a job in hand waits for a slot, before it goes back to the queue."""
+log = structlog.get_logger()
 BREAKER = "breaker"
 OF_THE_KEY = frozenset({"pause", "requests", "tokens", "input_tokens", "output_tokens"})
 """What a key is short of for longer than a moment."""
@@ -94,13 +98,25 @@ async def _ask(
         if denials and not _goes_on(denials[-1], target, road):
             break
         hold.lane = target.lane_key
-        # A deployment that cannot be called as it is written says so before anything is reserved.
-        resources.providers.get(target)
+        if not _can_be_called(target, road, resources):
+            continue
         answer = await _enter(hold, number, target, road, resources)
         if isinstance(answer, Admission):
             return answer
         denials.append((answer, target))
     return denials
+
+
+def _can_be_called(target: Target, road: Road, resources: WorkerResources) -> bool:
+    """Tell whether a deployment can be called as it is written, before anything is reserved."""
+    try:
+        resources.providers.get(target)
+    except NotConfigured as error:
+        if not road.passes_by(target):
+            raise
+        log.warning("call.not_configured", deployment=target.deployment.name, error=str(error))
+        return False
+    return True
 
 
 def _goes_on(last: tuple[Denied, Target], target: Target, road: Road) -> bool:

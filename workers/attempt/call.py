@@ -4,7 +4,10 @@ Every step is a call with an attempt row of its own. What cannot go on here goes
 with its reason.
 """
 
+import asyncio
+
 from shared.inference.response import InferenceResponse
+from shared.jobs import attempt_store
 from shared.jobs.draft import OnUnknown
 from shared.jobs.transitions import Reason
 from shared.routing.model import Failure
@@ -37,7 +40,14 @@ async def call(
     route = await resources.route(model or hold.job.model)
     classify = None if model is not None else _asking(hold, resources)
     facts, cost = await facts_for(hold.job, work, route, resources, classify)
+    if hold.stop is not None:
+        # A classifier's answer was there when we were stopped, so we were let go on; but no further.
+        raise asyncio.CancelledError
+    hold.answered = False
     road = road_of(hold.job, route, facts, cost, resources)
+    if hold.job.failures and len(road.ways) > 1 and work.document is None:
+        async with resources.database.looking() as db:
+            road.recall(await attempt_store.failures(db, hold.job))
     try:
         return await _Tries(hold, work, road, resources).run()
     finally:

@@ -58,7 +58,10 @@ async def facts_for(
     )
     if classify is None or route.difficulty is None or not route.difficulty.classifier:
         return facts, cost
-    hard = await _told_hard(route.difficulty.classifier, work, classify)
+    known, key = resources.loads.judged(job), (job.id, job.generation)
+    if key not in known:
+        known[key] = await _told_hard(route.difficulty.classifier, work, classify)
+    hard = known[key]
     return (facts if hard is None else replace(facts, hard=hard)), cost
 
 

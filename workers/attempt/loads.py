@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 
+from shared.jobs.claims import ClaimedJob
 from shared.routing.load import Load
 from shared.routing.model import Route, Strategy, Target
 
@@ -30,6 +31,13 @@ class LaneLoads:
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
         self._turns: dict[str, count[int]] = {}
+        self._judged: dict[tuple[str, int], bool | None] = {}
+
+    def judged(self, job: ClaimedJob) -> dict[tuple[str, int], bool | None]:
+        """Return what classifiers have said of jobs, with room for one more: a wait costs no second call."""
+        if len(self._judged) >= MOST_LANES and (job.id, job.generation) not in self._judged:
+            self._judged.clear()
+        return self._judged
 
     def turn(self, route: Route) -> int:
         """Count the calls of a route."""

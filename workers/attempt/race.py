@@ -103,9 +103,10 @@ class Race:
         return admission
 
     async def _move_on(self, first: Answering, other: Admission) -> InferenceResponse:
-        trial = self._running.pop(first)
+        trial = self._running[first]
         try:
             await self._close({first: trial}, SLOW)
+            del self._running[first]
         except BaseException:
             await self._give_back(other)
             raise

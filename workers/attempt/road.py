@@ -1,7 +1,7 @@
 """The ways that one call may take, those it has tried in vain, and whether another one is left."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.jobs.claims import ClaimedJob
@@ -10,7 +10,7 @@ from shared.jobs.transitions import Reason
 from shared.limiter.buckets import Cost
 from shared.limiter.estimate import never_fits
 from shared.routing.facts import Facts
-from shared.routing.model import Deployment, Failure, Route, Target
+from shared.routing.model import BREAKING, Deployment, Failure, Route, Target, failure_of
 from shared.routing.select import order
 from workers.attempt.retry import Budget, CallFailed, GiveUp, Retry
 from workers.resources import WorkerResources
@@ -19,7 +19,10 @@ OF_THE_KEY = frozenset({Failure.RATE_LIMITED, Failure.QUOTA_EXHAUSTED, Failure.A
 """Another key of the same deployment may do."""
 OF_THE_OPERATOR = frozenset({Failure.AUTH_FAILED, Failure.MODEL_NOT_FOUND, Failure.UNSUPPORTED})
 """What another deployment said of the request itself is of more use to the client."""
-BREAKING = frozenset({Failure.UNAVAILABLE, Failure.OVERLOADED, Failure.TIMEOUT})
+OF_THE_REQUEST = frozenset(
+    {Failure.CONTEXT_TOO_LONG, Failure.CONTENT_FILTERED, Failure.BAD_REQUEST}
+)
+"""What a deployment has said of a request it says of it again."""
 FINAL = frozenset({Reason.ATTEMPTS_EXHAUSTED, Reason.UNKNOWN_OUTCOME, Reason.RESULT_TOO_LARGE})
 
 
@@ -57,6 +60,13 @@ class Road:
             if self._fails_too(each, target, kind):
                 self._left.add(each.lane_key)
 
+    def passes_by(self, target: Target) -> bool:
+        """Leave out one that cannot be called, if another one is left; tell whether there is."""
+        if len(self.open) > 1:
+            self._left.add(target.lane_key)
+            return True
+        return False
+
     def note(self, failure: CallFailed, target: Target) -> None:
         """Note a failed call, and what would fail as well."""
         self.failures.append(failure)
@@ -67,6 +77,20 @@ class Road:
     def spend(self, calls: int) -> None:
         """Take calls from the budget."""
         self.budget = self.budget.after(calls)
+
+    def recall(self, refusals: Iterable[tuple[str, str]]) -> None:
+        """Rule out what refused the request in an earlier claim (deployment, code), if that leaves any."""
+        for name, code in refusals:
+            target, kind = (
+                next((each for each in self.ways if each.deployment.name == name), None),
+                failure_of(code),
+            )
+            if target is None or kind not in OF_THE_REQUEST & self.route.fallback_on:
+                continue
+            before = set(self._left)
+            self.leave(target, kind)
+            if not self.open:
+                self._left = before
 
     def leads_on(self, failure: CallFailed) -> bool:
         """Tell whether there is somewhere to go on to, and something to spend."""

@@ -169,12 +169,15 @@ async def failed(trial: Trial, error: ProviderError, *, ours: bool = False) -> C
     decision = decide(
         error, hold.job, resources.backoff, time_left_s=hold.time_left_s, budget=trial.budget
     )
-    if decision.pause_s is not None:
-        # Before the slot is free again: or a second probe would slip through between the two.
-        target = trial.admission.target
-        await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
-        resources.loads.limited(target, seconds=decision.pause_s)
-    await _settle_failure(error, trial, cut)
+    try:
+        if decision.pause_s is not None:
+            # Before the slot is free again: or a second probe would slip through between the two.
+            target = trial.admission.target
+            resources.loads.limited(target, seconds=decision.pause_s)
+            await resources.limiter.pause(lane_of(target), seconds=decision.pause_s)
+    finally:
+        # Also when the job is cancelled meanwhile.
+        await _settle_failure(error, trial, cut)
     return CallFailed(error, decision, refusal(error, trial.asking))
 
 

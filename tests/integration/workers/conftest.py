@@ -67,6 +67,11 @@ model = "any"
 deployments = ["cheap", "claude"]
 
 [[routes]]
+model = "loyal"
+deployments = ["cheap", "claude"]
+fallback_on = ["content_filtered"]
+
+[[routes]]
 model = "by difficulty"
 strategy = "difficulty"
 difficulty = {{ simple = ["cheap"], hard = ["m"], classifier = "judge" }}
