@@ -6,18 +6,21 @@ from shared.providers.transport import Timeouts, build_http
 from shared.routing.model import Deployment, Target
 from shared.settings import Settings
 
+MOST = 10_000
+"""Clients may name any model of a vendor: what was built for them is forgotten some time."""
+
 
 class ProviderPool:
     """Built on first use, kept until the process ends or the operator changes the deployment.
 
-    Calls under way keep the provider that they began with.
+    Calls under way keep the provider that they began with. A provider holds nothing open of its own:
+    one that was replaced is just forgotten.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._http = build_http()
         self._providers: dict[str, tuple[Deployment, Provider]] = {}
-        self._replaced: list[Provider] = []
 
     def get(self, target: Target) -> Provider:
         """Return the provider of a target.
@@ -30,14 +33,14 @@ class ProviderPool:
         if known is not None and (known[0] is target.deployment or known[0] == target.deployment):
             return known[1]
         provider = self._build(target)
-        if known is not None:
-            self._replaced.append(known[1])
+        if known is None and len(self._providers) >= MOST:
+            self._providers.clear()
         self._providers[target.lane_key] = (target.deployment, provider)
         return provider
 
     async def aclose(self) -> None:
         """Close the providers and the client."""
-        for provider in (*self._replaced, *(each for _, each in self._providers.values())):
+        for _, provider in self._providers.values():
             await provider.aclose()
         await self._http.aclose()
 

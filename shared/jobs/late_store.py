@@ -14,8 +14,10 @@ from shared.jobs.transitions import JobState, Reason
 OK = 200
 
 
-async def late(db: AsyncConnection, models: Sequence[str], *, limit: int) -> list[Row]:
-    """Lock jobs of these models that wait past their deadline; lines of batches are none of them."""
+async def late(
+    db: AsyncConnection, models: Sequence[str], endpoints: Sequence[str], *, limit: int
+) -> list[Row]:
+    """Lock jobs of these that wait past their deadline; lines of batches are none of them."""
     query = (
         select(
             col(Job.id),
@@ -30,6 +32,7 @@ async def late(db: AsyncConnection, models: Sequence[str], *, limit: int) -> lis
             in_state(JobState.QUEUED),
             col(Job.complete_by) <= now_ms(),
             col(Job.model).in_(models),
+            col(Job.endpoint).in_(endpoints),
             col(Job.batch_id).is_(None),
         )
         .limit(limit)

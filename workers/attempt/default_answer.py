@@ -66,14 +66,22 @@ def default_body(  # noqa: PLR0917
     return orjson.dumps(translator_of(dialect).write_answer(response, head, asked))
 
 
+def has_default(endpoint: Endpoint) -> bool:
+    """Tell whether an endpoint's answers are texts, which a route may have one of."""
+    return endpoint.operation is Operation.GENERATE and endpoint is not Endpoint.DOCUMENTS
+
+
 def late_body(job: Row, text: str) -> bytes | None:
-    """Return the same for a job that nobody has claimed in time; None where its endpoint has no text."""
-    endpoint = Endpoint(job["endpoint"])
-    if endpoint.operation is not Operation.GENERATE or endpoint is Endpoint.DOCUMENTS:
-        return None
+    """Return the same for a job that nobody has claimed in time; None where none can be made."""
     # A large request lies elsewhere, and is only echoed.
     asked = orjson.loads(job["body"] or b"{}")
-    return default_body(job["id"], job["model"], job["created_at"], endpoint.dialect, asked, text)
+    dialect = Endpoint(job["endpoint"]).dialect
+    try:
+        return default_body(job["id"], job["model"], job["created_at"], dialect, asked, text)
+    except Exception:
+        # One strange request must not keep all others from their end.
+        log.exception("default_answer.not_written", job_id=job["id"])
+        return None
 
 
 def _is_in_vain(end: ClaimEnd, hold: Hold) -> bool:

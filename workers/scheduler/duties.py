@@ -12,6 +12,7 @@ from shared.failpoints import failpoint
 from shared.files import removal
 from shared.jobs import late_store, timer_store
 from shared.jobs import store as job_store
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import lane_of
 from shared.jobs.timer_store import DueJob
 from shared.jobs.transitions import Priority
@@ -22,7 +23,7 @@ from shared.processes import store as process_store
 from shared.resources import Resources
 from shared.telemetry.metrics import SchedulerMetrics
 from shared.webhooks import delivery_store, fanout_store
-from workers.attempt.default_answer import late_body
+from workers.attempt.default_answer import has_default, late_body
 from workers.scheduler.rescue import verdict
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ SPARED_MS = 1000
 BREATH_S = 0.002
 MOST_TARGETS = 10_000
 DRY_MESSAGES = 4
+SPOKEN = [each.value for each in Endpoint if has_default(each)]
 NOTHING = Cost(0, 0, 0)
 DEAD_AFTER_MS = 3_600_000
 
@@ -151,16 +153,22 @@ class Desk:
             for name, route in self._resources.catalog.routes()
             if route.default_answer is not None
         }
-        if not texts:
-            return ()
+        # All of them: who is left over is expired in a moment.
+        answered = EXPIRED_AT_ONCE if texts else 0
+        while answered == EXPIRED_AT_ONCE:
+            answered = await self._answer_some(texts)
+            await asyncio.sleep(BREATH_S)
+        return sorted(texts)
+
+    async def _answer_some(self, texts: Mapping[str, str]) -> int:
         async with self._resources.database.transaction() as db:
-            jobs = await late_store.late(db, sorted(texts), limit=EXPIRED_AT_ONCE)
+            jobs = await late_store.late(db, sorted(texts), SPOKEN, limit=EXPIRED_AT_ONCE)
             bodies = {job["id"]: late_body(job, texts[job["model"]]) for job in jobs}
             answers = {job_id: body for job_id, body in bodies.items() if body is not None}
             if answers:
                 ended = await late_store.complete(db, jobs, answers)
                 await self._resources.announcer.announce(db, ended)
-        return sorted(texts)
+        return len(answers)
 
     async def tidy(self) -> None:
         """Forget what nobody needs: workers long gone, keys, files and deliveries past their time."""

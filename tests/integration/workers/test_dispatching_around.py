@@ -1,11 +1,12 @@
 """What the dispatcher gives out where a job may not go everywhere that its model is served."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlmodel import col
 
 from shared import migrate
@@ -28,6 +29,7 @@ from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler import dispatcher
 from workers.scheduler.dispatcher import Dispatcher
+from workers.scheduler.duties import Desk
 
 HOUR_MS = 3_600_000
 WIDE = 90
@@ -44,6 +46,11 @@ ROUTE = """
 model = "both"
 deployments = ["wide", "narrow"]
 tiers = { small = ["narrow"] }
+
+[[routes]]
+model = "consoled"
+deployments = ["wide"]
+default_answer = "Later."
 
 [[routes]]
 model = "only-wide"
@@ -86,9 +93,10 @@ async def put(
     count: int = 5,
     model: str = "both",
     not_before: int | None = None,
+    endpoint: Endpoint = Endpoint.CHAT,
 ) -> list[str]:
     now = now_ms()
-    draft = JobDraft(tenant, Endpoint.CHAT, model, b"{}", 2, now, now + HOUR_MS)
+    draft = JobDraft(tenant, endpoint, model, b"{}", 2, now, now + HOUR_MS)
     ids = [new_id("job") for _ in range(count)]
     more = {"wakeup_at": None, "tokens": 10, "lane": home, "not_before": not_before}
     async with resources.database.transaction() as db:
@@ -163,3 +171,17 @@ async def test_a_lane_that_is_shut_keeps_nobody_whose_route_leaves_it_out(
     async with resources.database.reading() as db:
         lanes = (await db.execute(select(col(Job.lane)).where(col(Job.id).in_(ids)))).scalars()
         assert set(lanes) == {target(resources, "wide").lane_key}
+
+
+async def test_a_crowd_that_is_late_has_its_routes_answer_to_the_last(resources: Resources) -> None:
+    home = target(resources, "wide").lane_key
+    await put(resources, home, model="consoled", count=650)
+    await put(resources, home, model="consoled", count=2, endpoint=Endpoint.EMBEDDINGS)
+    async with resources.database.transaction() as db:
+        await db.execute(update(Job).values(complete_by=now_ms() - 60_000))
+
+    await Desk(resources, Limiter(resources.redis), SchedulerMetrics()).expire()
+
+    async with resources.database.reading() as db:
+        states = (await db.execute(select(col(Job.state)))).scalars()
+        assert Counter(states) == {"completed": 650, "expired": 2}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.routing.catalog import Catalog, contents_of
 from shared.routing.file import rows_of
 from shared.settings import Settings
@@ -44,4 +46,17 @@ async def test_a_provider_is_built_anew_when_its_deployment_changed() -> None:
     assert same is first
     assert other is not first
     assert pool.get(catalog.resolve("a").targets[0]) is other
+    await pool.aclose()
+
+
+async def test_providers_of_names_that_clients_think_of_are_not_kept_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.provider_pool.MOST", 10)
+    catalog, pool = Catalog(contents(), {}), ProviderPool(Settings())
+
+    for number in range(100):
+        pool.get(catalog.resolve(f"sandbox/{number}").targets[0])
+
+    assert len(pool._providers) <= 10
     await pool.aclose()
