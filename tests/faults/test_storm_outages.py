@@ -1,5 +1,6 @@
 """A provider that is down, hangs, refuses connections or stops in the middle (scenarios 35, 36, 38)."""
 
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -11,6 +12,8 @@ from tests.faults.polling import stays, until
 from tests.faults.service import Service
 
 CLIENTS = 12
+READ_S = 0.25
+"""So often a worker reads what all of them know."""
 JOBS = 40
 FEWEST = 5
 """Calls that a breaker of these tests wants to have seen."""
@@ -107,6 +110,8 @@ def test_a_new_worker_knows_what_is_down(service: Service) -> None:
 def test_two_workers_send_one_probe(service: Service) -> None:
     service.worker_2.start()
     _open_resting(service)
+    # Whoever has not opened it learns of it when it reads the next time.
+    time.sleep(2 * READ_S)
     service.upstream.clear()
     service.upstream.script(rule("gate", model="resting"))
     service.client.submit_many(30, "patient", failures=None)
