@@ -14,13 +14,20 @@ from shared.inference.dialect import Dialect, Operation
 from shared.inference.generation import Choice, Finish, GenerationResponse
 from shared.jobs.claims import ClaimEnd, Result
 from shared.jobs.endpoints import Endpoint
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import JobState, Priority, Reason
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
 from workers.resources import WorkerResources
 
 OK = 200
 IN_VAIN = frozenset({Reason.ATTEMPTS_EXHAUSTED, Reason.UNKNOWN_OUTCOME, Reason.DEADLINE})
+FAILING = frozenset(
+    {Reason.PROVIDER_DOWN, Reason.BACKOFF, Reason.OVERLOADED, Reason.QUOTA_EXHAUSTED}
+)
+"""Waits for providers that fail; limits are waited for."""
+PATIENCE_S = 1.0
+"""Who stays for the answer gets the route's own rather than wait longer for them."""
+INTERACTIVE = Priority.INTERACTIVE.rank
 OF_THE_OPERATOR = frozenset({"auth_failed", "model_not_found"})
 """Refusals that are no fault of the client's."""
 log = structlog.get_logger()
@@ -86,8 +93,10 @@ def late_body(job: Row, text: str) -> bytes | None:
 
 def _is_in_vain(end: ClaimEnd, hold: Hold) -> bool:
     if end.state is JobState.QUEUED:
-        # It would wait until its time is over.
         waits_s = (end.delay_ms or 0) / 1000
-        return end.reason is not Reason.INTERRUPTED and waits_s >= hold.time_left_s
+        impatient = hold.job.priority == INTERACTIVE and end.reason in FAILING
+        # It would wait until its time is over, or somebody would in silence.
+        too_long = waits_s >= hold.time_left_s or (impatient and waits_s > PATIENCE_S)
+        return end.reason is not Reason.INTERRUPTED and too_long
     code = (end.error or {}).get("code")
     return end.reason in IN_VAIN or (end.reason is Reason.REJECTED and code in OF_THE_OPERATOR)
