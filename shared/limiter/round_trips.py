@@ -49,7 +49,8 @@ def _new_future() -> asyncio.Future[Reply]:
 class Call:
     """One script call; `done` gets its reply, or an empty one when it is kept for later.
 
-    `undo` is owed when the call was admitted (reply `[1]`) but its caller had gone.
+    `undo` is owed when the call was admitted (reply `[1]`) but its caller had gone; `late` is a
+    reply that came when it was going.
     """
 
     script: Script
@@ -57,6 +58,7 @@ class Call:
     arguments: tuple[str | int, ...]
     owed: bool = False
     undo: "Call | None" = None
+    late: Reply | None = None
     done: asyncio.Future[Reply] = field(default_factory=_new_future)
 
 
@@ -103,7 +105,9 @@ class RoundTrips:
 
     def abandon(self, call: Call, *, undo: Call) -> None:
         """Nobody waits for an asked call any more: owe `undo` if it was, or will be, admitted."""
-        if call.done.cancelled():
+        if call.late == [1]:
+            self._owe_soon(undo)
+        elif call.done.cancelled():
             call.undo = undo
         elif call.done.done() and call.done.exception() is None and call.done.result() == [1]:
             self._owe_soon(undo)
@@ -218,7 +222,10 @@ class RoundTrips:
                 call.done.set_exception(reply)
         elif not call.done.done():
             call.done.set_result(reply)
-        elif call.undo is not None and reply == [1]:
+        elif call.undo is None:
+            # Its caller is cancelled already, and will learn of that in its next step only.
+            call.late = reply
+        elif reply == [1]:
             self._owe_soon(call.undo)
         return True
 
