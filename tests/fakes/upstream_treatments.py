@@ -49,6 +49,9 @@ class Call:
         )
         if "usage" in self.options:
             self.wire.set_usage(value, self.options["usage"])
+        if self.options.get("withheld"):
+            for choice in value["choices"]:
+                choice["message"]["content"], choice["finish_reason"] = "", "content_filter"
         return value
 
     def events(self, value: Mapping[str, Any]) -> list[bytes]:

@@ -6,12 +6,14 @@ with its reason.
 
 import asyncio
 
+from shared.dialects.withheld import is_withheld
+from shared.inference.dialect import Operation
 from shared.inference.response import InferenceResponse
 from shared.jobs import attempt_store
 from shared.jobs.draft import OnUnknown
 from shared.jobs.transitions import Reason
 from shared.routing.model import Failure
-from workers.attempt.admit import Admission, admit
+from workers.attempt.admit import Admission, MustWait, admit
 from workers.attempt.difficulty import Classify, facts_for
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
@@ -63,17 +65,48 @@ class _Tries:
         self._road = road
         self._resources = resources
         self._stage = Stage(hold, resources, holds_back=len(road.ways) > 1)
+        self._withheld: InferenceResponse | None = None
 
     async def run(self) -> InferenceResponse:
         while True:
-            admission = await admit(self._hold, self._road, self._resources)
             try:
-                return await self._ask(admission)
-            except CallFailed as failure:
-                if not self._leads_on(failure):
-                    raise self._road.verdict() from failure
-                lost = admission.target.deployment
-                self._resources.metrics.fell_back(lost, failure.kind or "")
+                admission = await admit(self._hold, self._road, self._resources)
+                answer = await self._answer_of(admission)
+            except (MustWait, CallFailed):
+                if self._withheld is None:
+                    raise
+                return self._withheld
+            if answer is not None and not self._seeks_another(answer, admission):
+                return answer
+
+    async def _answer_of(self, admission: Admission) -> InferenceResponse | None:
+        """Return an answer; None where there was none, and somebody else is to be asked."""
+        try:
+            return await self._ask(admission)
+        except CallFailed as failure:
+            if not self._leads_on(failure):
+                raise self._road.verdict() from failure
+            lost = admission.target.deployment
+            self._resources.metrics.fell_back(lost, failure.kind or "")
+            return None
+
+    def _seeks_another(self, answer: InferenceResponse, admission: Admission) -> bool:
+        """Tell whether somebody else is to be asked, because a filter withheld the answer."""
+        road, work = self._road, self._work
+        wanted = Failure.CONTENT_FILTERED in road.route.fallback_on
+        # A stream was told while it came; and most answers need not be looked at.
+        if not wanted or work.streams or work.operation is not Operation.GENERATE:
+            return False
+        if not is_withheld(work.dialect, answer.body):
+            return False
+        self._withheld = self._withheld or answer
+        road.leave(admission.target, Failure.CONTENT_FILTERED)
+        road.spend(1)
+        if not road.open or road.budget.over:
+            return False
+        self._hold.answered = False
+        self._resources.metrics.fell_back(admission.target.deployment, Failure.CONTENT_FILTERED)
+        return True
 
     async def _ask(self, admission: Admission) -> InferenceResponse:
         if not self._is_watched:

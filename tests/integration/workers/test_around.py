@@ -85,3 +85,31 @@ async def test_a_judge_who_fails_costs_the_job_nothing(bench: Bench) -> None:
 
     assert (job["state"], job["failures"]) == ("completed", 0)
     assert _steps(await bench.attempts(job_id)) == [("judge", "error", 1), ("cheap", "ok", 1)]
+
+
+@pytest.mark.parametrize(("also", "wanted"), [(False, "echo: hello"), (True, "")])
+async def test_an_answer_that_a_filter_withholds_is_sought_elsewhere(
+    bench: Bench, also: bool, wanted: str
+) -> None:
+    bench.upstream.script(rule("ok", model="cheap", withheld=True))
+    if also:
+        bench.upstream.script(rule("status", model="claude", status=500))
+    job_id = await bench.submit("hello", model="loyal", attempts=3)
+
+    job = await bench.run(job_id)
+
+    assert job["state"] == "completed"
+    statuses = [(row["deployment"], row["status"]) for row in await bench.attempts(job_id)]
+    assert statuses == [("cheap", "ok"), ("claude", "error" if also else "ok")]
+    answer = await bench.result(job_id)
+    assert (answer["choices"][0]["message"]["content"] or "") == wanted
+
+
+async def test_a_route_that_takes_it_for_an_answer_asks_nobody_else(bench: Bench) -> None:
+    bench.upstream.script(rule("ok", model="cheap", withheld=True))
+    job_id = await bench.submit("hello", model="any", attempts=3)
+
+    await bench.run(job_id)
+
+    assert len(await bench.attempts(job_id)) == 1
+    assert (await bench.result(job_id))["choices"][0]["finish_reason"] == "content_filter"
