@@ -89,7 +89,7 @@ def failure_of(job: Row, answer: bytes | None) -> JobFailed | None:
         str(error.get("message") or "The job ended without an answer."),
         status=status,
         code=code,
-        param=_text(theirs.get("param")) if status < 500 else None,  # noqa: PLR2004
+        param=_text(theirs.get("param") or error.get("param")) if status < 500 else None,  # noqa: PLR2004
         retry_after_s=told.retry_after_s,
         extra={"job_id": job["id"], "job_status": state.value, "job_status_reason": job["reason"]},
     )

@@ -33,7 +33,8 @@ class ProviderError(Exception):
     """A failed call.
 
     `sent` is False only if the request certainly never reached the provider. `body` is the raw
-    answer, at most 64 KB; `usage` is what the provider reported in spite of the failure.
+    answer, at most 64 KB; `usage` is what the provider reported in spite of the failure; `param` is
+    the field of the client's request that is to blame, where we know it.
     """
 
     code = "provider_error"
@@ -51,6 +52,7 @@ class ProviderError(Exception):
         usage: Usage | None = None,
         body: bytes | None = None,
         feedback: LimitFeedback | None = None,
+        param: str | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -61,6 +63,7 @@ class ProviderError(Exception):
         self.usage = usage
         self.body = None if body is None else body[:MAX_BODY]
         self.feedback = feedback
+        self.param = param
 
     @property
     def consumes_attempt(self) -> bool:

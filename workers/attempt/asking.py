@@ -80,10 +80,10 @@ def ask(work: Work, job: ClaimedJob, target: Target, provider: Provider) -> Aski
         bridge = _bridge(work, provider)
         written = bridge.request(work.body)
     except Unreadable as error:
-        raise BadRequest(error.message, provider=name, sent=False) from error
+        raise BadRequest(error.message, provider=name, sent=False, param=error.param) from error
     except Unsupported as error:
         message = f"{name} cannot do this: {error.feature}"
-        raise CannotDo(message, provider=name, sent=False) from error
+        raise CannotDo(message, provider=name, sent=False, param=error.param) from error
     request = InferenceRequest(target.deployment.model, written.body, bridge.provider)
     return Asking(work, request, name, head, bridge, written.dropped)
 

@@ -105,6 +105,8 @@ def _error(code: str, message: str) -> dict[str, Any]:
 def _provider_error(error: ProviderError) -> dict[str, Any]:
     shown: dict[str, Any] = _error(error.code, error.message)
     shown["provider"] = error.provider
+    if error.param is not None:
+        shown["param"] = error.param.replace("\x00", "\ufffd")
     if error.status is not None:
         shown["http_status"] = error.status
     if error.body:

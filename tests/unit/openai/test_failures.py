@@ -140,3 +140,9 @@ def test_a_providers_words_about_our_key_stay_out_of_the_fields() -> None:
     failure = told(JobState.FAILED, "auth_failed", body)
 
     assert (failure.param, failure.code) == (None, "provider_auth_failed")
+
+
+def test_the_field_that_is_to_blame_is_named() -> None:
+    failure = told(JobState.FAILED, "unsupported_by_provider", param="messages[0]")
+
+    assert (failure.status, failure.param) == (400, "messages[0]")
