@@ -18,6 +18,7 @@ from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import lane_of
 from shared.jobs.transitions import JobState, Reason
 from shared.limiter.limiter import Limiter
+from shared.limiter.tokens import TokenCounter
 from shared.routing.model import targets
 from tests.fakes.upstream_client import rule
 from tests.integration.workers.conftest import INPUT_NANOUSD, OUTPUT_NANOUSD, Bench, until
@@ -134,7 +135,7 @@ async def test_a_stream_cut_by_its_provider_is_billed(bench: Bench, action: str)
     deltas = await deltas_of(bench, job_id)
     assert text_of(deltas)
     assert not any(delta.last for delta in deltas)
-    assert -(-len(text_of(deltas)) // 3) == attempt["output_tokens"]
+    assert TokenCounter().count(text_of(deltas), "m") == attempt["output_tokens"]
 
 
 async def test_an_error_in_the_middle_of_a_stream_is_billed(bench: Bench) -> None:
@@ -168,7 +169,7 @@ async def test_a_stream_that_we_close_is_billed(bench: Bench, why: Stop, state: 
     deltas = await deltas_of(bench, job_id)
     assert not any(delta.last for delta in deltas)
     # What was said is what is billed: nothing that came is held back.
-    assert -(-len(text_of(deltas)) // 3) == attempt["output_tokens"]
+    assert TokenCounter().count(text_of(deltas), "m") == attempt["output_tokens"]
 
 
 async def test_a_stream_that_said_nothing_is_not_billed(bench: Bench) -> None:

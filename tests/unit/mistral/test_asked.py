@@ -58,7 +58,12 @@ def test_what_is_no_message_is_left_for_the_check(messages: Any) -> None:
 
 
 def test_embeddings() -> None:
-    asked: dict[str, Any] = {"model": "m", "input": "a", "output_dimension": 5, "output_dtype": "float"}
+    asked: dict[str, Any] = {
+        "model": "m",
+        "input": "a",
+        "output_dimension": 5,
+        "output_dtype": "float",
+    }
     assert embeddings_of({**asked}) == {"model": "m", "input": "a", "dimensions": 5}
     assert embeddings_of({"output_dtype": "int8"}) == {"output_dtype": "int8"}
 
