@@ -18,6 +18,7 @@ from shared.jobs.lanes import slot_ttl_s
 from shared.jobs.transitions import FINAL, JobState
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
+from workers.places import places
 from workers.resources import WorkerResources
 from workers.suspects import Suspects
 
@@ -43,7 +44,7 @@ class Runner:
         self._lease_ms = round(settings.lease_s * 1000)
         self._renew_s = settings.renew_s
         self._most = settings.max_in_flight
-        self._most_others = max(1, int(self._most * (1 - settings.interactive_reserve)))
+        self._most_others = places(settings, interactive=False)
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
         self._claiming = 0
         self._changed = asyncio.Event()

@@ -55,6 +55,7 @@ ALL = (
     Deployment("resting", concurrency=32),
     Deployment("mute", concurrency=32, timeout_s=0.6),
     Deployment("halting", timeout_s=1.5),
+    Deployment("swamped"),
     Deployment("absent", base_url=NOBODY),
 )
 BY_NAME = {each.name: each for each in ALL}

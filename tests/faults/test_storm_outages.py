@@ -17,8 +17,8 @@ READ_S = 0.25
 JOBS = 40
 FEWEST = 5
 """Calls that a breaker of these tests wants to have seen."""
-UNDER_WAY = 32
-"""Calls that may be under way when it opens, as the primary admits them."""
+ENOUGH_TO_CLOG = 50
+"""Of 64 places that a worker has, 57 are not interactive."""
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,26 @@ def test_the_primary_hangs_and_every_job_is_answered(service: Service) -> None:
     assert all(call["client_gone"] for call in hung), "we closed each of them"
     assert len(hung) < JOBS, "it was left alone once it had failed often enough"
     until(lambda: lanes.leases(service, "mute") == 0, "its slots are free")
+
+
+def test_what_hangs_leaves_places_for_others(service: Service) -> None:
+    service.worker.stop()
+    service.worker.start(MAX_IN_FLIGHT="64")
+    service.upstream.script(rule("hang", model="swamped"))
+    jobs = []
+    # Some come directly, the rest is given out by the dispatcher.
+    for number in (20, 20, 20, 100):
+        jobs += service.client.submit_many(number, "swamped", ends={"cancelled"}, failures=None)
+    service.upstream.wait(lambda seen: seen["in_flight"] >= ENOUGH_TO_CLOG)
+
+    others = service.client.submit_many(20, "open", failures=0)
+
+    oracle.await_ends(service, others, within_s=20)
+    assert service.upstream.stats()["in_flight"] >= ENOUGH_TO_CLOG, "it hangs all the while"
+    service.client.at_once(
+        lambda job: service.client.call("POST", f"/v1/jobs/{job.id}/cancel"), jobs
+    )
+    oracle.settle(service)
 
 
 def test_connections_are_refused_and_every_job_is_answered(service: Service) -> None:

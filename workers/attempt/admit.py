@@ -16,11 +16,14 @@ from shared.routing.breaker_states import Verdict
 from shared.routing.model import Target
 from workers.attempt.hold import Hold
 from workers.attempt.road import Road
+from workers.places import places
 from workers.resources import WorkerResources
 
 PATIENCE_S = 0.25
 """How long a job in hand waits for a slot, before it goes back to the queue."""
 log = structlog.get_logger()
+POLL_MS = 250
+"""When to ask again for a place that may be free at any time."""
 BREAKER = "breaker"
 OF_THE_KEY = frozenset({"pause", "requests", "tokens", "input_tokens", "output_tokens"})
 """What a key is short of for longer than a moment."""
@@ -134,6 +137,9 @@ async def _enter(
     hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
 ) -> Admission | Denied:
     job, name = hold.job, target.deployment.name
+    most = places(resources.settings, interactive=not job.priority)
+    if resources.loads.crowds_out(target, most=most):
+        return Denied(now_ms() + POLL_MS, "concurrency", POLL_MS)
     operation = f"{job.id}:{job.claim_number}:{number}"
     passed = await resources.breakers.enter(name, road.route.breaker, operation)
     if isinstance(passed, Shut):

@@ -8,6 +8,7 @@ from time import monotonic
 from shared.jobs.claims import ClaimedJob
 from shared.routing.load import Load
 from shared.routing.model import Route, Strategy, Target
+from workers.places import kept_of
 
 WEIGHT = 0.1
 """Of the last call in a decayed mean."""
@@ -30,6 +31,7 @@ class LaneLoads:
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
+        self._under_way = 0
         self._turns: dict[str, count[int]] = {}
         self._judged: dict[tuple[str, int], bool | None] = {}
 
@@ -64,6 +66,12 @@ class LaneLoads:
     def began(self, target: Target) -> None:
         """Note a call that was admitted."""
         self._lane(target.lane_key).under_way += 1
+        self._under_way += 1
+
+    def crowds_out(self, target: Target, *, most: int) -> bool:
+        """Tell whether one more call of a lane would leave too few of `most` places to the others."""
+        kept, lane = kept_of(most), self._lanes.get(target.lane_key)
+        return self._under_way >= most - kept and lane is not None and 0 < kept <= lane.under_way
 
     def ended(
         self, target: Target, *, well: bool | None, first_token_ms: int | None, total_ms: int | None
@@ -71,6 +79,7 @@ class LaneLoads:
         """Note how a call ended; `well` None: it says nothing of its deployment."""
         lane = self._lane(target.lane_key)
         lane.under_way -= 1
+        self._under_way -= 1
         if well is None:
             return
         lane.errors += WEIGHT * ((not well) - lane.errors)

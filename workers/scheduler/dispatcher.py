@@ -32,7 +32,7 @@ from shared.resources import Resources
 from shared.routing.breaker import Breakers
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler.given import Given
-from workers.scheduler.lane_turns import lane_turns
+from workers.scheduler.lane_turns import lane_turns, room_for
 from workers.scheduler.paces import Paces
 from workers.scheduler.pools import NOTHING, Coming, Pool, Pools, round_breakers, spread
 from workers.scheduler.shares import INTERACTIVE, Shares, in_order, some_of
@@ -150,10 +150,16 @@ class Dispatcher:
             return {}
         await self._learn_weights(db)
         pools = await self._pools(lanes, running)
-        return await self._share_out(db, lanes, pools, places)
+        held = {lane: running.get(lane, 0) + self._given.of_lane(lane) for lane in lanes}
+        return await self._share_out(db, lanes, pools, places, held)
 
     async def _share_out(
-        self, db: AsyncConnection, lanes: Mapping[str, Sequence[str]], pools: Pools, places: int
+        self,
+        db: AsyncConnection,
+        lanes: Mapping[str, Sequence[str]],
+        pools: Pools,
+        places: int,
+        held: Mapping[str, int],
     ) -> dict[str, list[Candidate]]:
         picked: dict[str, list[Candidate]] = {}
         cut = False
@@ -161,11 +167,12 @@ class Dispatcher:
         self._turns += 1
         for lane, part in lane_turns(lanes, self._weights, self._turns):
             # What a lane does not use is left to those after it.
-            most = ceil(places * part)
+            room = room_for(held[lane], places, most=self._crew.places)
+            most = min(room, ceil(places * part))
             dealt = await self._deal(db, lane, lanes[lane], pools, most=most)
             picked[lane] = dealt
             places -= len(dealt)
-            cut = cut or len(dealt) == most
+            cut = cut or 0 < most == len(dealt)
         if cut and places:
             # Those before it had left room: the next pass is for who got too little of it.
             self._rung.set()

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from workers.places import kept_of
+
 
 def lane_turns(
     lanes: Mapping[str, Sequence[str]], weights: Mapping[str, int], turn: int
@@ -29,3 +31,12 @@ def lane_turns(
     for lane in sorted(names, key=rounds.__getitem__):
         yield lane, min(1.0, parts[lane] / rest) if rest > 0 else 1.0
         rest -= parts[lane]
+
+
+def room_for(held: int, places: int, *, most: int) -> int:
+    """Return how many of the free `places` a lane may have that holds `held` of `most`.
+
+    The last of them are for lanes that hold few: what hangs at one provider keeps nobody else back.
+    """
+    kept = kept_of(most)
+    return max(0, places - kept, min(places, kept - held))

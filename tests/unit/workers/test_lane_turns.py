@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from workers.scheduler.lane_turns import lane_turns
+from workers.scheduler.lane_turns import lane_turns, room_for
 
 
 def places(
@@ -40,3 +40,16 @@ def test_a_weight_counts_and_a_lane_of_many_gets_more() -> None:
 
 def test_no_lanes_are_no_turns() -> None:
     assert list(lane_turns({}, {}, 5)) == []
+
+
+def test_the_last_places_are_for_lanes_that_hold_few() -> None:
+    assert room_for(0, 320, most=320) == 300
+    assert room_for(300, 20, most=320) == 0
+    assert room_for(0, 20, most=320) == 20
+    assert room_for(15, 20, most=320) == 5
+    assert room_for(20, 20, most=320) == 0
+    assert room_for(0, 0, most=320) == 0
+
+
+def test_few_places_are_for_all() -> None:
+    assert room_for(7, 1, most=8) == 1
