@@ -136,10 +136,17 @@ def _goes_on(last: tuple[Denied, Target], target: Target, road: Road) -> bool:
 async def _enter(
     hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
 ) -> Admission | Denied:
-    job, name = hold.job, target.deployment.name
-    most = places(resources.settings, interactive=not job.priority)
+    most = places(resources.settings, interactive=not hold.job.priority)
     if resources.loads.crowds_out(target, most=most):
         return Denied(now_ms() + POLL_MS, "concurrency", POLL_MS)
+    with resources.loads.entering(target):
+        return await _reserve(hold, number, target, road, resources)
+
+
+async def _reserve(
+    hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
+) -> Admission | Denied:
+    job, name = hold.job, target.deployment.name
     operation = f"{job.id}:{job.claim_number}:{number}"
     passed = await resources.breakers.enter(name, road.route.breaker, operation)
     if isinstance(passed, Shut):

@@ -1,6 +1,7 @@
 """How the lanes are doing, as this process has seen it: what routes decide by."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from time import monotonic
@@ -20,6 +21,7 @@ BLIND = (Strategy.PRIORITY, Strategy.WEIGHTED, Strategy.ROUND_ROBIN, Strategy.CO
 @dataclass(slots=True)
 class _Lane:
     under_way: int = 0
+    entering: int = 0
     first_token_ms: float | None = None
     total_ms: float | None = None
     errors: float = 0.0
@@ -31,7 +33,7 @@ class LaneLoads:
 
     def __init__(self) -> None:
         self._lanes: dict[str, _Lane] = {}
-        self._under_way = 0
+        self._calls = 0
         self._turns: dict[str, count[int]] = {}
         self._judged: dict[tuple[str, int], bool | None] = {}
 
@@ -66,12 +68,24 @@ class LaneLoads:
     def began(self, target: Target) -> None:
         """Note a call that was admitted."""
         self._lane(target.lane_key).under_way += 1
-        self._under_way += 1
+        self._calls += 1
+
+    @contextmanager
+    def entering(self, target: Target) -> Iterator[None]:
+        """Count a call that asks to be admitted: of many that ask at once each sees the others."""
+        lane = self._lane(target.lane_key)
+        lane.entering += 1
+        self._calls += 1
+        try:
+            yield
+        finally:
+            lane.entering -= 1
+            self._calls -= 1
 
     def crowds_out(self, target: Target, *, most: int) -> bool:
         """Tell whether one more call of a lane would leave too few of `most` places to the others."""
-        kept, lane = kept_of(most), self._lanes.get(target.lane_key)
-        return self._under_way >= most - kept and lane is not None and 0 < kept <= lane.under_way
+        kept, lane = kept_of(most), self._lane(target.lane_key)
+        return self._calls >= most - kept and 0 < kept <= lane.under_way + lane.entering
 
     def ended(
         self, target: Target, *, well: bool | None, first_token_ms: int | None, total_ms: int | None
@@ -79,7 +93,7 @@ class LaneLoads:
         """Note how a call ended; `well` None: it says nothing of its deployment."""
         lane = self._lane(target.lane_key)
         lane.under_way -= 1
-        self._under_way -= 1
+        self._calls -= 1
         if well is None:
             return
         lane.errors += WEIGHT * ((not well) - lane.errors)
@@ -96,7 +110,11 @@ class LaneLoads:
         lane = self._lanes.get(key)
         if lane is None:
             if len(self._lanes) >= MOST_LANES:
-                self._forget(key for key, its in list(self._lanes.items()) if not its.under_way)
+                self._forget(
+                    key
+                    for key, its in list(self._lanes.items())
+                    if not (its.under_way or its.entering)
+                )
             lane = self._lanes[key] = _Lane()
         return lane
 

@@ -52,8 +52,9 @@ async def test_it_gives_no_more_than_the_workers_can_hold(bench: Bench) -> None:
     assert await bench.given() == []
     await bench.end(first[:10])
 
-    assert first == ids[:50]
-    assert await bench.given() == ids[50:60]
+    # Three of the fifty places are for lanes that hold fewer.
+    assert first == ids[:47]
+    assert await bench.given() == ids[47:57]
 
 
 async def test_few_jobs_go_to_all_workers_alike_and_many_in_large_slices(bench: Bench) -> None:
@@ -113,7 +114,8 @@ async def test_no_lane_starves_another(bench: Bench) -> None:
     rest = [job_id for _ in range(3) for job_id in await bench.given()]
 
     assert (first["ten_b"], first["ten_c"]) == (5, 5)
-    assert bench.by_tenant(rest) + first == {"ten_a": 50, "ten_b": 5, "ten_c": 5}
+    # Of sixty places three are left, for lanes that hold fewer than those of ten_a.
+    assert bench.by_tenant(rest) + first == {"ten_a": 47, "ten_b": 5, "ten_c": 5}
 
 
 async def test_held_lines_and_those_of_held_batches_are_never_given(bench: Bench) -> None:
