@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,8 +124,8 @@ def interrupt(arguments: list[str], place: Path) -> str:
     try:
         assert running.stdout is not None
         assert "passed over" in running.stdout.readline()
-        # Time enough to find the batch that is running; nothing can end meanwhile.
-        time.sleep(0.5)
+        # It has found the batch that is running; nothing can end meanwhile.
+        assert "documents: " in running.stdout.readline()
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=30)
     finally:
