@@ -7,6 +7,7 @@ import structlog
 
 from shared import outbox
 from shared.database import UNAVAILABLE, Database
+from shared.endings import end
 from shared.enqueue import Enqueuer
 from shared.failpoints import failpoint
 from shared.outbox import Promise
@@ -37,9 +38,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Stop; what was sent is removed, what was not is relayed by the scheduler."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         with contextlib.suppress(*UNAVAILABLE):
             await self._remove_sent()
 

@@ -1,11 +1,11 @@
 """Signs of life: what readiness and `penstock doctor` know of the workers."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 import structlog
 
+from shared.endings import end
 from shared.processes import store
 from shared.processes.store import Life
 from workers.resources import WorkerResources
@@ -29,10 +29,7 @@ class LifeSigns:
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:

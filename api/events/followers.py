@@ -12,6 +12,7 @@ from api.events.story import Sources
 from api.waiting import RECHECK_S, Waiting, pause
 from shared.batches import event_store
 from shared.database import Database, is_unavailable
+from shared.endings import end
 from shared.errors import LimitExceeded, NotFound, Unavailable
 from shared.events.deltas import DeltaLog
 from shared.events.store import newest_of
@@ -57,9 +58,7 @@ class Followers:
 
     async def close(self) -> None:
         """Stop looking after them."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await end(self._task)
 
     def admit(self, response: EventResponse, key_id: str) -> None:
         """Count one more until its response has ended, if there is room.

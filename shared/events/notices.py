@@ -14,10 +14,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from shared.endings import end
+
 log = structlog.get_logger()
 
 RECONNECT_S = 0.5
-CANCEL_AGAIN_S = 0.1
 PATIENCE_S = 10.0
 
 
@@ -101,10 +102,7 @@ class Listener:
         self._closing = True
         if self._ringing is not None:
             self._ringing.cancel()
-        # The Redis client may swallow a cancellation while it connects, so one is not enough.
-        while self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=CANCEL_AGAIN_S)
+        await end(self._task)
 
     def _ring(self) -> None:
         self._changed = True

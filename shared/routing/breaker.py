@@ -19,6 +19,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, RedisError
 
+from shared.endings import end
 from shared.routing.breaker_states import (
     STATES_KEY,
     WINDOW_KEY,
@@ -102,9 +103,7 @@ class Breakers:
 
     async def close(self) -> None:
         """Tell what is left, and stop."""
-        if self._ticking is not None:
-            self._ticking.cancel()
-            await asyncio.wait([self._ticking])
+        await end(self._ticking)
         with contextlib.suppress(*AWAY):
             await self._tell_all()
         await self.told_all()

@@ -1,7 +1,6 @@
 """Following the operator: the file and the stored objects, as they change, into the catalog of a process."""
 
 import asyncio
-import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
@@ -10,6 +9,7 @@ import structlog
 
 from shared.clock import now_ms
 from shared.database import Database
+from shared.endings import end
 from shared.routing import store
 from shared.routing.catalog import Catalog, Contents, Published, Status, contents_of
 from shared.routing.file import digest_of, parse, read_file
@@ -93,10 +93,7 @@ class CatalogWatch:
 
     async def close(self) -> None:
         """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def look(self, *, file: bool = True, stored: bool = True) -> None:
         """Look for a change now, and take it if it is right."""

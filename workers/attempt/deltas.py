@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import structlog
 
+from shared.endings import end
 from shared.events.deltas import Delta, DeltaLog
 
 log = structlog.get_logger()
@@ -62,9 +63,7 @@ class DeltaWriter:
                 await asyncio.gather(*(job.written() for job in left))
         if self._timer is not None:
             self._timer.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await end(self._task)
 
     def send(self, job: "JobDeltas") -> None:
         """Write what the job holds, now."""

@@ -23,6 +23,7 @@ from shared.batches.results_store import Which
 from shared.batches.view import ended
 from shared.clock import now_ms
 from shared.database import UNAVAILABLE, Row
+from shared.endings import end
 from shared.events.event import EventType
 from shared.failpoints import failpoint
 from shared.ids import file_id_of
@@ -75,9 +76,7 @@ class Composer:
         if not tasks:
             return
         await asyncio.wait(tasks, timeout=LEAVE_S)
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        await end(*tasks)
 
     def _ended(self, batch_id: str, _task: asyncio.Task[None]) -> None:
         del self._tasks[batch_id]
