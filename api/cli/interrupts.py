@@ -2,13 +2,39 @@
 
 import asyncio
 import signal
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from api.cli.service import Service
 from api.cli.supervisor import Report
+from shared.endings import end
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 """The exit code of a command that was cut short."""
+
+
+async def until_interrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Return what the work does; Ctrl-C ends it, however often a library swallows its cancellation.
+
+    Raises:
+        KeyboardInterrupt: it was ended.
+    """
+    loop, pressed = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGINT, pressed.set)
+    task, waiting = asyncio.ensure_future(work), asyncio.ensure_future(pressed.wait())
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # From here on a second Ctrl-C ends it at once.
+        loop.remove_signal_handler(signal.SIGINT)
+        await end(waiting)
+    if not task.done():
+        await end(task)
+        raise KeyboardInterrupt
+    return task.result()
 
 
 class Interrupts:

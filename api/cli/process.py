@@ -15,7 +15,7 @@ from api.cli.discovery import Document, Found, discover
 from api.cli.documents import Task, read_schema
 from api.cli.errors import FAILED, CommandError
 from api.cli.folder import Run
-from api.cli.interrupts import INTERRUPTED
+from api.cli.interrupts import INTERRUPTED, until_interrupted
 from api.cli.meter import Meter
 from api.cli.results import COMPLETED, Results, open_results
 from api.cli.run_log import RunLog
@@ -61,7 +61,7 @@ def run(order: Order, *, url: str | None, key: str | None) -> int:
     task = Task(text, read_schema(order.schema), order.model)
     known = _Known()
     try:
-        return asyncio.run(_run(connect(url, key), order, task, found, known))
+        return asyncio.run(until_interrupted(_run(connect(url, key), order, task, found, known)))
     except KeyboardInterrupt:
         _say_how_to_go_on(known.batches)
         return INTERRUPTED

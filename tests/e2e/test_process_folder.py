@@ -127,7 +127,12 @@ def interrupt(arguments: list[str], place: Path) -> str:
         # It has found the batch that is running; nothing can end meanwhile.
         assert "documents: " in running.stdout.readline()
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=30)
+        try:
+            _, said = running.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            # On a machine at work it may take its time, and people press it once more.
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=30)
     finally:
         running.kill()
     assert running.returncode == 130, said
