@@ -58,6 +58,7 @@ class _GatedConsumer(Consumer):
         self._queue = queue
         self._broker = broker
         self._gate = gate
+        self._is_full = False
 
     @override
     def __next__(self) -> MessageProxy | None:
@@ -67,6 +68,8 @@ class _GatedConsumer(Consumer):
             threading.Event().wait(FULL_POLL_S)
             return None
         rung = self._broker.doorbell.rung(self._queue)
+        # Said before the inner one counts what is in hand: who acknowledges later is told to ring.
+        self._is_full = self._inner.outstanding_message_count >= PREFETCH
         message: MessageProxy | None = next(self._inner)
         self._broker.polled_at = monotonic()
         if message is None:
@@ -75,9 +78,8 @@ class _GatedConsumer(Consumer):
 
     @override
     def ack(self, message: MessageProxy) -> None:
-        full = self._inner.outstanding_message_count >= PREFETCH
         self._inner.ack(message)
-        if full:
+        if self._is_full:
             # There is room for the next one: whoever waits in __next__ must not sleep on.
             self._broker.doorbell.ring([self._queue])
 
