@@ -52,6 +52,7 @@ class Turn:
         self._room = asyncio.Semaphore(at_once)
         self._throttled = False
         self._gone = False
+        self._over = False
         # By claim: one that was lost on the way may be won again while its first try still runs,
         # and that must not end the tries of all others.
         self._held: dict[tuple[str, int], Claim] = {}
@@ -74,14 +75,23 @@ class Turn:
                 batch = await following
             await self._all_beside()
             return (batch.more or bool(batch.queue)) and not self._throttled
+        except BaseException:
+            for each in self._beside:
+                each.cancel()
+            raise
         finally:
+            # From here on nothing is begun: what is let go must not be on its way.
+            self._over = True
             others = [each for each in (following, self._looking) if each is not None]
             await asyncio.gather(*others, *self._beside, return_exceptions=True)
             if self._held:
                 await self._desk.release(list(self._held.values()))
 
     def look_again(self) -> None:
-        """Hear that more is due: what there is room for goes beside what is on its way."""
+        """Hear that more is due: what there is room for goes beside what is on its way.
+
+        A turn that is ending leaves it to the next one.
+        """
         self._asked = True
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
@@ -93,7 +103,7 @@ class Turn:
             if room <= 0:
                 return
             batch = await self._claim(room)
-            if batch.queue:
+            if batch.queue and not self._over:
                 self._beside.append(asyncio.create_task(self._send(batch)))
 
     async def _all_beside(self) -> None:
@@ -103,7 +113,7 @@ class Turn:
 
     @property
     def _stopped(self) -> bool:
-        return self._throttled or self._gone or self._draining()
+        return self._throttled or self._gone or self._over or self._draining()
 
     async def _claim(self, limit: int | None = None) -> _Batch:
         if limit is None:
