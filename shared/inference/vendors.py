@@ -20,6 +20,7 @@ class Wire(StrEnum):
 
 
 OPENAI_DIALECTS = frozenset({Dialect.CHAT, Dialect.EMBEDDINGS})
+RESPONSES_ONLY = frozenset({Dialect.RESPONSES})
 WITH_RESPONSES = OPENAI_DIALECTS | {Dialect.RESPONSES}
 # Those who still continue bare texts.
 WITH_TEXTS = OPENAI_DIALECTS | {Dialect.COMPLETIONS}
@@ -64,6 +65,8 @@ OLD_LIMIT_NAME = {"max_completion_tokens": "max_tokens"}
 
 ROWS = (
     Vendor("openai", "https://api.openai.com/v1", dialects=ALL_OF_OPENAI),
+    # For its models that are to be had by the Responses API alone.
+    Vendor("openai-responses", "https://api.openai.com/v1", dialects=RESPONSES_ONLY),
     # A key that begins with `sk-ant-oat` is a token, and goes as a bearer's.
     Vendor(
         "anthropic",

@@ -24,7 +24,12 @@ tpm = 10_000_000
 concurrency = 64
 price = {{ input_usd = {input}, output_usd = {output} }}
 """
-EVERY_PROVIDER = {"gpt-any": "openai-compatible", "claude-any": "anthropic", "gemini-any": "gemini"}
+EVERY_PROVIDER = {
+    "gpt-any": "openai-compatible",
+    "claude-any": "anthropic",
+    "gemini-any": "gemini",
+    "responses-any": "openai-responses",
+}
 """A model at a provider of each kind."""
 ANY_CONFIG = """\
 [[deployments]]

@@ -78,6 +78,6 @@ class ChatWire:
             return {"error": {"message": message, "type": "fake"}}
         return {"error": {"message": message, "type": "server_error", "code": "server_error"}}
 
-    def error_event(self, error: Any) -> bytes:
+    def error_event(self, error: Any, _after: int) -> bytes:
         """Return a chunk that is an error."""
         return b"data: " + orjson.dumps(error) + b"\n\n"

@@ -101,7 +101,7 @@ class CohereWire:
         """Return Cohere's error object."""
         return {"id": "error", "message": message if status else f"internal: {message}"}
 
-    def error_event(self, error: Any) -> bytes:
+    def error_event(self, error: Any, _after: int) -> bytes:
         """Return an event that is an error."""
         return _event({"type": "error", "error": error})
 

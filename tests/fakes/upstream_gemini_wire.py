@@ -148,7 +148,7 @@ class GeminiWire:
         name = STATUSES.get(code, "UNKNOWN")
         return {"error": {"code": code, "message": message, "status": name, "details": []}}
 
-    def error_event(self, error: Any) -> bytes:
+    def error_event(self, error: Any, _after: int) -> bytes:
         """Return an event that is an error."""
         return b"data: " + orjson.dumps(error) + b"\r\n\r\n"
 

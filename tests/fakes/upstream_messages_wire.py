@@ -132,7 +132,7 @@ class MessagesWire:
         kind = TYPES.get(status or 500, "api_error" if (status or 500) > 499 else TYPES[400])
         return {"type": "error", "error": {"type": kind, "message": message}}
 
-    def error_event(self, error: Any) -> bytes:
+    def error_event(self, error: Any, _after: int) -> bytes:
         """Return `event: error`."""
         return b"event: error\ndata: " + orjson.dumps(error) + b"\n\n"
 

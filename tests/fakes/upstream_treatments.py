@@ -207,8 +207,9 @@ def _error_in_200(call: Call) -> None:
 def _error_mid_stream(call: Call) -> None:
     events = call.events(call.completion())
     call.exchange.start(200, SSE)
-    call.exchange.write(*events[: len(events) // 2])
-    call.exchange.write(call.wire.error_event(_error(call)))
+    half = len(events) // 2
+    call.exchange.write(*events[:half])
+    call.exchange.write(call.wire.error_event(_error(call), half))
     call.finish(200)
     call.exchange.end()
 

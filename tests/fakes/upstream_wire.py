@@ -7,6 +7,7 @@ from tests.fakes.upstream_chat_wire import ChatWire
 from tests.fakes.upstream_cohere_wire import CohereWire
 from tests.fakes.upstream_gemini_wire import GeminiWire
 from tests.fakes.upstream_messages_wire import MessagesWire
+from tests.fakes.upstream_responses_wire import ResponsesWire
 
 Body: TypeAlias = Mapping[str, Any]
 Headers: TypeAlias = Mapping[str, str]
@@ -76,12 +77,18 @@ class Wire(Protocol):
         """Return an error's body; without a status, one of the server's own."""
         ...
 
-    def error_event(self, error: Any) -> bytes:
-        """Return an error's body as a framed event in the middle of a stream."""
+    def error_event(self, error: Any, after: int) -> bytes:
+        """Return an error's body as a framed event in a stream, after so many others."""
         ...
 
 
-WIRES: tuple[Wire, ...] = (ChatWire(), CohereWire(), MessagesWire(), GeminiWire())
+WIRES: tuple[Wire, ...] = (
+    ChatWire(),
+    CohereWire(),
+    MessagesWire(),
+    GeminiWire(),
+    ResponsesWire(),
+)
 
 
 def wire_of(path: str) -> Wire | None:

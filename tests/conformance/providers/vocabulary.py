@@ -23,6 +23,7 @@ from shared.inference.usage import Usage
 from tests.fakes.upstream_answers import chat_usage
 from tests.fakes.upstream_gemini_wire import gemini_usage
 from tests.fakes.upstream_messages_wire import messages_usage
+from tests.fakes.upstream_responses_wire import responses_usage
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DATE = format_datetime(NOW, usegmt=True)
@@ -110,6 +111,11 @@ def _used_by_gemini(body: Mapping[str, Any]) -> Usage:
     return Usage(said["promptTokenCount"], said["candidatesTokenCount"])
 
 
+def _used_by_responses(body: Mapping[str, Any]) -> Usage:
+    said = responses_usage(body)
+    return Usage(said["input_tokens"], said["output_tokens"])
+
+
 CHAT = Vocabulary(
     vendor="openai",
     dialect=Dialect.CHAT,
@@ -164,8 +170,17 @@ GEMINI = Vocabulary(
     many_choices=True,
     json_mode=True,
 )
+RESPONSES = replace(
+    CHAT,
+    dialect=Dialect.RESPONSES,
+    limited={"code": "rate_limit_exceeded", "message": "slow down"},
+    used=_used_by_responses,
+    marks={"object": "response", "status": "completed"},
+    many_choices=False,
+)
 VOCABULARIES: Mapping[str, Vocabulary] = {
     "openai_compatible": CHAT,
+    "responses": RESPONSES,
     "anthropic": MESSAGES,
     "gemini": GEMINI,
 }
