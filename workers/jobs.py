@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from shared.enqueue import ActorName, QueueName, Wakeup
 from shared.failpoints import failpoint
+from shared.jobs.transitions import Priority
 from workers.process import WorkerProcess
 
 
@@ -16,8 +17,7 @@ def declare(broker: dramatiq.Broker, process: WorkerProcess) -> None:
         broker.declare_queue(queue)
 
     def run_jobs(ids: Sequence[str], queue: str, *, suspect: bool = False) -> None:
-        interactive = queue == QueueName.INTERACTIVE
-        if not process.take(ids, interactive=interactive, suspect=suspect):
+        if not process.take(ids, Priority(queue), suspect=suspect):
             kwargs: dict[str, JsonValue] = {"ids": list(ids), "queue": queue, "suspect": suspect}
             process.pass_on(Wakeup(ActorName.RUN_JOBS, QueueName(queue), kwargs))
         failpoint("before_ack")

@@ -16,6 +16,7 @@ from typing_extensions import override
 from shared.database import UNAVAILABLE
 from shared.enqueue import QueueName, Wakeup
 from shared.events.notices import Channel, Listener
+from shared.jobs.transitions import Priority
 from shared.processes import store
 from shared.processes.store import Life
 from shared.settings import Settings
@@ -53,9 +54,9 @@ class WorkerProcess(Middleware):
         if queue == QueueName.WEBHOOKS:
             return self._deliverer is not None and self._deliverer.has_room
         runner = self._runner
-        return runner is not None and runner.has_room(interactive=queue == QueueName.INTERACTIVE)
+        return runner is not None and runner.has_room(Priority(queue))
 
-    def take(self, ids: Sequence[str], *, interactive: bool, suspect: bool) -> bool:
+    def take(self, ids: Sequence[str], priority: Priority, *, suspect: bool) -> bool:
         """Hand a slice to the runner and wait until it is claimed; False when we are draining."""
         runner = self._runner
         if runner is None or runner.draining:
@@ -63,7 +64,7 @@ class WorkerProcess(Middleware):
         if suspect:
             self._loop.submit(runner.take_suspects(ids)).result()
             return True
-        return self._loop.submit(runner.take(ids, interactive=interactive)).result()
+        return self._loop.submit(runner.take(ids, priority)).result()
 
     def deliver(self, targets: Sequence[str]) -> None:
         """Have the webhooks sent that are due to these targets; it need not wait for that."""

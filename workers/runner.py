@@ -15,7 +15,7 @@ from shared.jobs import claim_store
 from shared.jobs.changes import Change
 from shared.jobs.claims import ClaimedJob, ClaimEnd
 from shared.jobs.lanes import slot_ttl_s
-from shared.jobs.transitions import FINAL, JobState
+from shared.jobs.transitions import FINAL, JobState, Priority
 from workers.attempt.hold import Hold, Stop
 from workers.attempt.run import run_attempt
 from workers.places import places
@@ -43,13 +43,12 @@ class Runner:
         self._resources = resources
         self._lease_ms = round(settings.lease_s * 1000)
         self._renew_s = settings.renew_s
-        self._most = settings.max_in_flight
-        self._most_others = places(settings, interactive=False)
+        self._most = {priority: places(settings, priority) for priority in Priority}
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
         self._claiming = 0
         self._changed = asyncio.Event()
         self._suspects = Suspects(
-            self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
+            self._claim_and_start, at_once=max(1, settings.max_in_flight // SUSPECTS_SHARE)
         )
         self._claims: GroupCommit[Sequence[str], list[ClaimedJob]] = GroupCommit(
             resources.database,
@@ -70,13 +69,12 @@ class Runner:
 
     @property
     def capacity(self) -> int:
-        """How many jobs may be in hand that are not interactive."""
-        return self._most_others
+        """How many jobs may be in hand of the lowest priority."""
+        return self._most[Priority.BULK]
 
-    def has_room(self, *, interactive: bool) -> bool:
-        """Tell whether another slice may come: the reserve is for interactive work alone."""
-        most = self._most if interactive else self._most_others
-        return not self.draining and self.in_flight < most
+    def has_room(self, priority: Priority) -> bool:
+        """Tell whether another slice may come: what is less urgent leaves a reserve."""
+        return not self.draining and self.in_flight < self._most[priority]
 
     def start(self) -> None:
         """Begin to renew leases and to run suspects."""
@@ -86,9 +84,9 @@ class Runner:
             asyncio.create_task(self._suspects.run(), name="suspects"),
         ]
 
-    async def take(self, ids: Sequence[str], *, interactive: bool) -> bool:
+    async def take(self, ids: Sequence[str], priority: Priority) -> bool:
         """Claim a slice once there is room and start its jobs; False when we are draining."""
-        await self._until(lambda: self.draining or self.has_room(interactive=interactive))
+        await self._until(lambda: self.draining or self.has_room(priority))
         if self.draining:
             return False
         await self._claim_and_start(ids, most_crashes=0)

@@ -14,6 +14,7 @@ from api.app import create_app
 from shared import migrate
 from shared.auth import issuing
 from shared.auth.permissions import Role
+from shared.jobs.transitions import Priority
 from shared.processes import store as process_store
 from shared.processes.store import Life
 from shared.resources import Resources
@@ -65,7 +66,7 @@ class WholeApp:
         async with open_worker_resources(self.settings) as resources:
             runner = Runner(resources)
             runner.start()
-            await runner.take(ids, interactive=False)
+            await runner.take(ids, Priority.STANDARD)
             await runner.drain(grace_s=30)
 
     async def lead(self, *, for_ms: int = 60_000) -> None:

@@ -8,7 +8,7 @@ import structlog
 
 from shared.clock import now_ms
 from shared.jobs.lanes import lane_of, slot_ttl_s
-from shared.jobs.transitions import Reason
+from shared.jobs.transitions import Priority, Reason
 from shared.limiter.limiter import Denied, Reservation
 from shared.providers.registry import NotConfigured
 from shared.routing.breaker import Pass, Shut
@@ -16,7 +16,7 @@ from shared.routing.breaker_states import Verdict
 from shared.routing.model import Target
 from workers.attempt.hold import Hold
 from workers.attempt.road import Road
-from workers.places import places
+from workers.places import left_to_others, places
 from workers.resources import WorkerResources
 
 PATIENCE_S = 0.25
@@ -63,8 +63,8 @@ async def admit(hold: Hold, road: Road, resources: WorkerResources) -> Admission
     began = monotonic()
     job, slots, ways = hold.job, resources.slots, road.open
     number, arrival, polled = hold.next_number(), slots.arrive(), False
-    # Nobody overtakes those who wait already, but what is urgent.
-    crowded = job.priority and all(slots.crowded(each.lane_key) for each in ways)
+    # Nobody overtakes those who wait already, but what is more urgent.
+    crowded = job.priority and all(slots.crowded(each.lane_key, job.priority) for each in ways)
     lane = ways[0].lane_key if crowded else None
     while True:
         if lane is not None:
@@ -136,7 +136,7 @@ def _goes_on(last: tuple[Denied, Target], target: Target, road: Road) -> bool:
 async def _enter(
     hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
 ) -> Admission | Denied:
-    most = places(resources.settings, interactive=not hold.job.priority)
+    most = places(resources.settings, Priority.of_rank(hold.job.priority))
     if resources.loads.crowds_out(target, most=most):
         return Denied(now_ms() + POLL_MS, "concurrency", POLL_MS)
     with resources.loads.entering(target):
@@ -159,7 +159,7 @@ async def _reserve(
             operation,
             road.cost,
             lease_ttl_s=slot_ttl_s(resources.settings),
-            kept=resources.settings.interactive_reserve if job.priority else 0.0,
+            kept=left_to_others(resources.settings.interactive_reserve, job.priority),
         )
         if not isinstance(answer, Reservation):
             return answer

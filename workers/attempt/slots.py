@@ -6,6 +6,7 @@ job does not stand behind a crowd.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -25,12 +26,13 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Line:
-    """Those who wait for one lane, by tenant, and how often each tenant was called.
+    """Those who wait for one lane, by tenant, how many of each rank, and how often each tenant was called.
 
     Who comes anew begins where those are who were called least.
     """
 
     waiting: dict[str, list[_Waiter]] = field(default_factory=dict)
+    ranks: Counter[int] = field(default_factory=Counter)
     called: dict[str, int] = field(default_factory=dict)
     least: int = 0
     poll: asyncio.TimerHandle | None = None
@@ -43,9 +45,10 @@ class Slots:
         self._lines: dict[str, _Line] = {}
         self._arrivals = 0
 
-    def crowded(self, lane: str) -> bool:
-        """Tell whether somebody waits for this lane already."""
-        return lane in self._lines
+    def crowded(self, lane: str, rank: int) -> bool:
+        """Tell whether somebody waits for this lane already who is not less urgent."""
+        line = self._lines.get(lane)
+        return line is not None and any(line.ranks[each] for each in range(rank + 1))
 
     def arrive(self) -> int:
         """Return a number for a job: who has a lower one came earlier."""
@@ -61,6 +64,7 @@ class Slots:
         if tenant_id not in line.waiting:
             line.waiting[tenant_id] = []
         heappush(line.waiting[tenant_id], waiter)
+        line.ranks[rank] += 1
         self._poll_later(lane, line)
         try:
             async with asyncio.timeout(patience_s):
@@ -112,6 +116,7 @@ def _next(line: _Line) -> _Waiter | None:
     line.least = max(line.called.get(tenant, 0), line.least)
     line.called[tenant] = line.least + 1
     waiter = heappop(line.waiting[tenant])
+    line.ranks[waiter.key[0]] -= 1
     if not line.waiting[tenant]:
         del line.waiting[tenant]
         line.called = {each: times for each, times in line.called.items() if times > line.least}

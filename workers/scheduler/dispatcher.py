@@ -183,7 +183,7 @@ class Dispatcher:
     ) -> list[Candidate]:
         ways = self._ways.of_lane(lane)
         if ways and most > 0:
-            most = min(most, pools.slots(ways, interactive=True))
+            most = min(most, pools.slots(ways))
             if not most:
                 await self._strays.sift(db, lane)
         if most <= 0:

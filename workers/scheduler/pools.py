@@ -3,27 +3,30 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.jobs.transitions import Priority
 from shared.limiter.rooms import OPEN, PAUSED, PROBE_DUE, Room
+from workers.places import left_to_others
 from workers.scheduler.shares import INTERACTIVE, Waiting
 
 
 @dataclass(slots=True)
 class Level:
-    """A bucket: what is left, and what of it is kept for interactive work."""
+    """A bucket: what is left in it."""
 
     unit: str
     left: int
     capacity: int
-    kept: int
 
     def needs(self, tokens: int) -> int:
         """Return what a job takes of it, never more than it can hold."""
         return min(1 if self.unit == "requests" else tokens, self.capacity)
 
-    def spare(self, need: int, *, interactive: bool) -> bool:
-        """Tell whether a job fits; one that needs nearly all of a bucket leaves no reserve in it."""
-        kept = 0 if interactive else min(self.kept, self.capacity - need)
-        return self.left - kept >= need
+    def spare(self, need: int, *, share: float) -> bool:
+        """Tell whether a job fits that leaves a share to what is more urgent.
+
+        One that needs nearly all of a bucket leaves no reserve in it.
+        """
+        return self.left - min(int(self.capacity * share), self.capacity - need) >= need
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def round_breakers(
 
 
 class Pool:
-    """The room of one target; `reserve` is the share that only interactive work may use.
+    """The room of one target; `reserve` is the share that what is less urgent leaves to others.
 
     `ahead` jobs may be given out beyond the free places: so many will leave theirs by the time the
     next ones could come.
@@ -83,44 +86,45 @@ class Pool:
     def __init__(self, room: Room, *, reserve: float, ahead: int, pending: Coming) -> None:
         opened = room.state == OPEN
         self._slots = room.free - pending.jobs + (ahead if opened else 0)
-        self._kept_slots = int(room.limit * reserve) if opened else 0
+        self._limit = room.limit if opened else 0
+        self._reserve = reserve
         self._levels = [
-            Level(each.unit, left, each.capacity, int(each.capacity * reserve))
+            Level(each.unit, left, each.capacity)
             for each, left in zip(room.lane.buckets, room.levels, strict=True)
         ]
         for level in self._levels:
             level.left -= pending.jobs if level.unit == "requests" else pending.tokens
-        self._closed = False
+        self._closed_from = Priority.BULK.rank + 1
 
-    def slots(self, *, interactive: bool = False) -> int:
-        """Return how many more calls it could take, whatever they need."""
-        if self._closed:
+    def slots(self, rank: int) -> int:
+        """Return how many more calls of a rank it could take, whatever they need."""
+        if rank >= self._closed_from:
             return 0
-        slots = self._slots - (0 if interactive else self._kept_slots)
+        share = left_to_others(self._reserve, rank)
         spares = [
-            level.left - (0 if interactive else level.kept)
+            level.left - int(level.capacity * share)
             for level in self._levels
             if level.unit == "requests"
         ]
-        return max(0, min([slots, *spares]))
+        return max(0, min([self._slots - int(self._limit * share), *spares]))
 
     def take(self, job: Waiting) -> bool:
         """Use up what a job needs; False when there is not enough."""
-        interactive = job.priority == INTERACTIVE
-        if not self.slots(interactive=interactive):
+        share = left_to_others(self._reserve, job.priority)
+        if not self.slots(job.priority):
             return False
         needs = [level.needs(job.tokens) for level in self._levels]
         pairs = list(zip(self._levels, needs, strict=True))
-        if not all(level.spare(need, interactive=interactive) for level, need in pairs):
+        if not all(level.spare(need, share=share) for level, need in pairs):
             return False
         self._slots -= 1
         for level, need in pairs:
             level.left -= need
         return True
 
-    def close(self) -> None:
-        """Give out nothing more: what is left is saved up for a job that needs more than there is."""
-        self._closed = True
+    def close(self, rank: int) -> None:
+        """Give out no more that is not more urgent: what is left is saved up for a job that needs it."""
+        self._closed_from = min(self._closed_from, rank)
 
 
 class Pools:
@@ -129,11 +133,9 @@ class Pools:
     def __init__(self, pools: Mapping[str, Pool]) -> None:
         self._pools = pools
 
-    def slots(self, keys: Sequence[str], *, interactive: bool = False) -> int:
-        """Return how many more calls these lanes could take together."""
-        return sum(
-            self._pools[key].slots(interactive=interactive) for key in keys if key in self._pools
-        )
+    def slots(self, keys: Sequence[str]) -> int:
+        """Return how many more calls these lanes could take together, however urgent."""
+        return sum(self._pools[key].slots(INTERACTIVE) for key in keys if key in self._pools)
 
     def take(self, job: Waiting, keys: Sequence[str]) -> bool:
         """Use up the room of the first lane that has enough; False when none has."""
@@ -143,5 +145,5 @@ class Pools:
         if job.priority != INTERACTIVE:
             # Or small jobs would take for ever what a large one waits for.
             for pool in known:
-                pool.close()
+                pool.close(job.priority)
         return False

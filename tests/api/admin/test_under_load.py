@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.jobs.transitions import Priority
 from tests.api.whole_app import WholeApp, whole_app
 from workers.resources import open_worker_resources
 from workers.runner import Runner
@@ -57,13 +58,13 @@ async def test_a_deployment_that_goes_away_drops_no_call(app: WholeApp) -> None:
         runner = Runner(resources)
         runner.start()
         early = [await app.submit("hello", model="served") for _ in range(JOBS)]
-        await runner.take(early, interactive=False)
+        await runner.take(early, Priority.STANDARD)
         assert runner.in_flight == JOBS
 
         app.settings.config.write_text(AFTERWARDS)
         await resources.shared.watch.look()
         late = [await app.submit("hello", model="served") for _ in range(JOBS)]
-        await runner.take(late, interactive=False)
+        await runner.take(late, Priority.STANDARD)
 
         assert await states(app, early) == [("completed", "slow")] * JOBS
         assert await states(app, late) == [("completed", "other")] * JOBS
@@ -79,7 +80,7 @@ async def test_what_came_by_the_api_a_moment_ago_is_called_by_the_worker(app: Wh
         )
         assert made.status_code == 201, made.text
         job = await app.submit("hello", model="new")
-        await runner.take([job], interactive=False)
+        await runner.take([job], Priority.STANDARD)
 
         assert await states(app, [job]) == [("completed", "new")]
         await runner.drain(grace_s=30)

@@ -16,6 +16,7 @@ from shared.database import Row
 from shared.jobs.draft import JobDraft
 from shared.jobs.endpoints import Endpoint
 from shared.jobs.submit import Submitter
+from shared.jobs.transitions import Priority
 from shared.settings import Settings
 from tests.fakes.upstream_client import Upstream
 from workers.resources import WorkerResources, open_worker_resources
@@ -125,7 +126,7 @@ class Bench:
 
     async def run(self, job_id: str) -> Row:
         """Claim a job, work on it, and return its row as it is then."""
-        await self.runner.take([job_id], interactive=False)
+        await self.runner.take([job_id], Priority.STANDARD)
         await self.idle()
         return await self.job(job_id)
 

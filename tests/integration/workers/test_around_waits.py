@@ -3,6 +3,7 @@
 import asyncio
 
 from shared.jobs.lanes import lane_of
+from shared.jobs.transitions import Priority
 from shared.limiter.rooms import Rooms
 from shared.routing.breaker import Pass
 from shared.routing.breaker_states import Verdict
@@ -57,7 +58,7 @@ async def test_a_shutdown_after_a_judge_has_spoken_closes_the_call(bench: Bench)
         rule("ok", model="judge", content="simple"), rule("hang", model="cheap", seconds=30)
     )
     job_id = await bench.submit("hello", model="by difficulty")
-    await bench.runner.take([job_id], interactive=False)
+    await bench.runner.take([job_id], Priority.STANDARD)
 
     async def is_under_way() -> bool:
         return len(await bench.attempts(job_id)) > 1

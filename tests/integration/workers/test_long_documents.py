@@ -7,7 +7,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import JobState, Priority, Reason
 from tests.fakes.upstream_client import rule
 from tests.integration.workers.conftest import INPUT_NANOUSD, OUTPUT_NANOUSD, Bench, until
 from tests.integration.workers.long_documents import ANSWERS, WHOLE, Long, part
@@ -85,7 +85,7 @@ async def test_after_the_death_of_a_worker_no_part_is_asked_for_again(long: Long
     long.script(part(3, "gate"), part(4, "gate"))
     job_id = await long.submit()
     runner = long.bench.runner
-    await runner.take([job_id], interactive=False)
+    await runner.take([job_id], Priority.STANDARD)
     await until(lambda: long.has_parts(job_id, 2))
     await until(lambda: _said(set(long.asked()) >= {"Part 3", "Part 4"}))
     # As after kill -9: nothing more is written, and somebody else takes it.
@@ -112,7 +112,7 @@ async def test_after_the_death_of_a_worker_no_part_is_asked_for_again(long: Long
 async def test_a_shutdown_closes_all_calls_and_keeps_the_answers(long: Long) -> None:
     long.script(part(2, "gate", times=1), part(3, "gate", times=1))
     job_id = await long.submit()
-    await long.bench.runner.take([job_id], interactive=False)
+    await long.bench.runner.take([job_id], Priority.STANDARD)
     await until(lambda: _said(set(long.asked()) >= {"Part 2", "Part 3"}))
     await until(lambda: long.has_parts(job_id, 1))
     long.bench.runner.stop([job_id], Stop.DRAIN)

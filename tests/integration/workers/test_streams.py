@@ -16,7 +16,7 @@ from shared.database import Row
 from shared.events.deltas import Delta, DeltaLog
 from shared.jobs.endpoints import Endpoint
 from shared.jobs.lanes import lane_of
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.transitions import JobState, Priority, Reason
 from shared.limiter.limiter import Limiter
 from shared.limiter.tokens import TokenCounter
 from shared.routing.model import targets
@@ -104,7 +104,7 @@ async def test_all_is_told_before_the_job_ends(bench: Bench) -> None:
     writer.start()
     bench.runner = Runner(replace(bench.resources, deltas=writer))
     job_id = await bench.submit("to be told slowly", stream=True)
-    await bench.runner.take([job_id], interactive=False)
+    await bench.runner.take([job_id], Priority.STANDARD)
     await until(partial(is_answered, bench, "to be told slowly"))
     # Longer than the journal lingers.
     await asyncio.sleep(0.1)
@@ -157,7 +157,7 @@ async def test_a_stream_that_we_close_is_billed(bench: Bench, why: Stop, state: 
     bench.upstream.script(rule("ok", chunk_delay_ms=20, times=1))
     job_id = await bench.submit(LONG, stream=True)
 
-    await bench.runner.take([job_id], interactive=False)
+    await bench.runner.take([job_id], Priority.STANDARD)
     await until(partial(says_something, bench, job_id))
     bench.runner.stop([job_id], why)
     await bench.idle()

@@ -71,11 +71,13 @@ def test_what_is_pending_is_given_already_and_what_ends_is_given_ahead() -> None
     assert given_out(pool(room(levels=(7, 1000)), pending=3), Job()) == 4
 
 
-def test_a_reserve_is_for_interactive_work_alone() -> None:
+def test_what_is_less_urgent_leaves_a_reserve() -> None:
     some = pool(room(), reserve=0.1)
 
     assert given_out(some, Job(tokens=1)) == 45
-    assert given_out(some, Job(tokens=1, priority=0)) == 5
+    # Standard work may use half of what bulk work leaves.
+    assert given_out(some, Job(tokens=1, priority=1)) == 3
+    assert given_out(some, Job(tokens=1, priority=0)) == 2
     # Of ten tokens' worth in a full bucket, nine are given; the rest only to whom it is kept for.
     scarce = pool(room(levels=(100, 1000)), reserve=0.1)
     assert given_out(scarce, Job(tokens=100)) == 9
@@ -113,8 +115,17 @@ def test_small_jobs_do_not_take_what_a_large_one_waits_for() -> None:
 
     assert not pools.take(Job(tokens=500), ("a",))
     assert not pools.take(Job(tokens=10), ("a",))
-    # It holds up nobody who may go elsewhere, nor in the next pass what is urgent.
-    assert Pools({"a": pool(room(levels=(100, 300)))}).take(Job(tokens=10, priority=0), ("a",))
+    # It holds up nobody who is more urgent, whether they wait for as much or not.
+    assert not pools.take(Job(tokens=500, priority=1), ("a",))
+    assert not pools.take(Job(tokens=10, priority=1), ("a",))
+    assert pools.take(Job(tokens=10, priority=0), ("a",))
+
+
+def test_bulk_work_that_finds_no_room_closes_no_other_door() -> None:
+    pools = Pools({"a": pool(room(under_way=45), reserve=0.1)})
+
+    assert not pools.take(Job(tokens=1), ("a",))
+    assert pools.take(Job(tokens=1, priority=1), ("a",))
 
 
 def test_what_is_coming_is_counted_where_it_will_go() -> None:

@@ -37,7 +37,20 @@ async def test_tenants_are_called_in_turn_and_the_urgent_first() -> None:
 
     assert called == ["c4", "a2", "b3", "a0", "b5", "a1"]
     await asyncio.gather(*tasks)
-    assert not slots.crowded("lane")
+    assert not slots.crowded("lane", 2)
+
+
+async def test_who_is_more_urgent_passes_those_who_wait() -> None:
+    slots = Slots()
+    _, tasks = await line_up(slots, ("a", 2), ("b", 2))
+
+    assert [slots.crowded("lane", rank) for rank in range(3)] == [False, False, True]
+    _, more = await line_up(slots, ("c", 1))
+    assert [slots.crowded("lane", rank) for rank in range(3)] == [False, True, True]
+
+    await call(slots, 3)
+    assert not slots.crowded("lane", 2)
+    await asyncio.gather(*tasks, *more)
 
 
 async def test_who_comes_with_a_single_job_is_next() -> None:
@@ -67,7 +80,7 @@ async def test_who_is_impatient_or_gone_is_not_called() -> None:
     await call(slots, 2)
 
     assert called == ["b1", "c2"]
-    assert not slots.crowded("lane")
+    assert not slots.crowded("lane", 2)
 
 
 async def test_a_call_to_one_who_goes_is_passed_on() -> None:
@@ -85,4 +98,4 @@ async def test_who_waits_has_a_look_now_and_then_all_the_same() -> None:
     slots = Slots()
 
     assert await slots.turn("lane", "a", 2, slots.arrive(), patience_s=10) is True
-    assert not slots.crowded("lane")
+    assert not slots.crowded("lane", 2)
