@@ -27,8 +27,12 @@ TAIL = """
 another. **openai-compatible** is anybody else who speaks OpenAI's dialect.
 
 **vertex** takes `https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google` and
-an access token as its key, and embeds one text a call. **gemini-openai** is Google's own translation from OpenAI's
-dialect: `gemini` does without it.
+an access token as its key. It is told whose each turn is, and no ids of calls, which it does not know. Models with
+`gemini` or `maas` in their names embed contents there, all others by `predict`. A deployment's `model` may be an endpoint
+of your own (`endpoints/1234`). **gemini-openai** is Google's own translation from OpenAI's dialect: `gemini` does without
+it.
+
+**openai-responses** is OpenAI for models that its Responses API alone has: chats and all others are translated to it.
 
 What differs between vendors of one dialect is data in their rows:
 

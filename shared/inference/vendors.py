@@ -102,12 +102,7 @@ ROWS = (
     ),
     # Takes an access token; base_url is
     # https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google.
-    Vendor(
-        "vertex",
-        None,
-        wire=Wire.GEMINI,
-        dialects=frozenset({Dialect.GEMINI, Dialect.GEMINI_EMBEDDING}),
-    ),
+    Vendor("vertex", None, wire=Wire.GEMINI, dialects=GEMINI_DIALECTS),
     # Google's models in OpenAI's dialect.
     Vendor("gemini-openai", "https://generativelanguage.googleapis.com/v1beta/openai"),
     Vendor("groq", "https://api.groq.com/openai/v1", dialects=WITH_RESPONSES),

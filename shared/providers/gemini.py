@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse
 from shared.inference.vendors import AuthHeader, Vendor
+from shared.providers import vertex
 from shared.providers.gemini_answers import check_answer, read_count
 from shared.providers.gemini_stream import GeminiStreamReader
 from shared.providers.headers import limit_feedback
@@ -36,6 +38,7 @@ class Act(StrEnum):
     COUNT = ":countTokens"
     EMBED = ":embedContent"
     EMBED_MANY = ":batchEmbedContents"
+    PREDICT = ":predict"
 
 
 EMBEDS = {Dialect.GEMINI_EMBEDDING: Act.EMBED, Dialect.GEMINI_EMBEDDINGS: Act.EMBED_MANY}
@@ -58,6 +61,8 @@ class Gemini:
         self.name = vendor.name
         self.dialects = vendor.dialects
         self._vendor = vendor
+        # The one that takes a token instead of a key.
+        self._is_vertex = vendor.auth is not AuthHeader.GOOGLE
         self._base = base_url.rstrip("/")
         self._line = Line(vendor.name, http=http, api_key=api_key)
         self._timeouts = timeouts
@@ -67,11 +72,20 @@ class Gemini:
 
     async def generate(self, request: InferenceRequest) -> InferenceResponse:
         """Return a whole answer, in the provider's own bytes."""
-        return await self._answer(Act.GENERATE, request, _plain(request.body))
+        return await self._answer(Act.GENERATE, request, self._generating(request))
 
     async def embed(self, request: InferenceRequest) -> InferenceResponse:
-        """Return embeddings, in the provider's own bytes."""
-        return await self._answer(EMBEDS[request.dialect], request, _embeddable(request))
+        """Return embeddings, in the provider's own bytes where it has the dialect's own words."""
+        if not self._is_vertex:
+            return await self._answer(EMBEDS[request.dialect], request, _embeddable(request))
+        body = _plain(request.body)
+        if not vertex.predicts(request.model):
+            asked = vertex.embedding(request.dialect, body)
+            return await self._answer(EMBEDS[request.dialect], request, asked)
+        asked = vertex.predicting(request.dialect, body, provider=self.name)
+        reply = await self._post(Act.PREDICT, request.model, asked)
+        told = vertex.predicted(request.dialect, reply.body, provider=self.name)
+        return self._checked(request, replace(reply, body=told))
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield an answer in chunks; close the iterator to close the connection.
@@ -81,7 +95,7 @@ class Gemini:
         """
         stream = self._line.stream(
             self._call(Act.STREAM, request.model),
-            orjson.dumps(_plain(request.body)),
+            orjson.dumps(self._generating(request)),
             reader=self._reader,
             check=partial(check_answer, Dialect.GEMINI, provider=self.name),
         )
@@ -95,7 +109,7 @@ class Gemini:
         Raises:
             ProviderError: as for a whole answer.
         """
-        asked = _counted(request, wrapped=self._vendor.auth is AuthHeader.GOOGLE)
+        asked = vertex.counting(_whole(request)) if self._is_vertex else _counted(request)
         reply = await self._post(Act.COUNT, request.model, asked)
         return read_count(reply.body, provider=self.name)
 
@@ -105,12 +119,18 @@ class Gemini:
     async def _answer(
         self, act: Act, request: InferenceRequest, body: Mapping[str, JsonValue]
     ) -> InferenceResponse:
-        reply = await self._post(act, request.model, body)
+        return self._checked(request, await self._post(act, request.model, body))
+
+    def _checked(self, request: InferenceRequest, reply: Reply) -> InferenceResponse:
         usage = check_answer(request.dialect, reply.body, provider=self.name)
         return InferenceResponse(reply.status, reply.body, usage, limit_feedback(reply.headers))
 
     async def _post(self, act: Act, model: str, body: Mapping[str, JsonValue]) -> Reply:
         return await self._line.post(self._call(act, model), orjson.dumps(body))
+
+    def _generating(self, request: InferenceRequest) -> dict[str, JsonValue]:
+        body = _plain(request.body)
+        return vertex.generating(body) if self._is_vertex else body
 
     def _reader(self, headers: Mapping[str, str]) -> Reader:
         return GeminiStreamReader(
@@ -119,10 +139,15 @@ class Gemini:
             feedback=limit_feedback(headers),
         )
 
+    def _root(self, model: str) -> str:
+        # Vertex's own endpoints are nobody's publications.
+        own = self._is_vertex and model.startswith("endpoints/")
+        return self._base.removesuffix("/publishers/google") if own else self._base
+
     def _call(self, act: Act, model: str) -> Call:
         known = self._calls.get((act, model))
         if known is None:
-            url = httpx.URL(f"{self._base}/{_path(model)}{act}")
+            url = httpx.URL(f"{self._root(model)}/{_path(model)}{act}")
             url = url.copy_merge_params(dict(self._vendor.query)) if self._vendor.query else url
             known = Call(url, self._headers, self._timeouts, self._max_bytes)
             if len(self._calls) >= MOST_KNOWN:
@@ -170,13 +195,15 @@ def _embeddable(request: InferenceRequest) -> dict[str, JsonValue]:
     return body
 
 
-def _counted(request: InferenceRequest, *, wrapped: bool) -> dict[str, JsonValue]:
+def _whole(request: InferenceRequest) -> dict[str, JsonValue]:
     body = _plain(request.body)
     inner = next((body[name] for name in WRAPPED if name in body), None)
-    if isinstance(inner, dict):
-        body = _plain(inner)
-    if not wrapped or set(body) <= {"contents"}:
-        # Vertex takes everything beside the contents.
+    return _plain(inner) if isinstance(inner, dict) else body
+
+
+def _counted(request: InferenceRequest) -> dict[str, JsonValue]:
+    body = _whole(request)
+    if set(body) <= {"contents"}:
         return body
     named: JsonValue = _named(request.model)
     return {"generateContentRequest": {**body, "model": named}}

@@ -81,7 +81,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Ite
         for model in models
     )
     config += "\n".join(
-        ANY_CONFIG.format(name=name, provider=kind, base_url=_address(kind, provider))
+        ANY_CONFIG.format(name=name, provider=kind, base_url=provider.address(kind))
         for name, kind in EVERY_PROVIDER.items()
     )
     (folder / "penstock.toml").write_text(config)
@@ -91,11 +91,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Ite
         yield up
     finally:
         up.clean_up()
-
-
-def _address(kind: str, provider: Upstream) -> str:
-    root = provider.base_url.removesuffix("/v1")
-    return {"anthropic": root, "gemini": f"{root}/v1beta"}.get(kind, provider.base_url)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 import uvloop
 
+from tests.fakes.upstream_doors import turned_away
 from tests.fakes.upstream_http import Connection, Exchange
 from tests.fakes.upstream_ledger import Ledger
 from tests.fakes.upstream_rules import Script
@@ -40,8 +41,12 @@ class Upstream:
     def handle(self, exchange: Exchange) -> None:
         """Answer a request: a call, or one of the controls."""
         path = exchange.path.split("?")[0]
-        wire = wire_of(path) if exchange.method == "POST" else None
-        if wire is not None:
+        posted = exchange.method == "POST"
+        wire = wire_of(path) if posted else None
+        away = turned_away(exchange.path, exchange.headers) if posted else None
+        if away is not None:
+            exchange.json(away.body, status=away.status)
+        elif wire is not None:
             self._call(exchange, path, wire)
         elif path.startswith("/_"):
             self._control(exchange, path)

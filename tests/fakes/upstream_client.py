@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import orjson
 
+from tests.fakes.upstream_doors import LOCATION, PROJECT
 from tests.fakes.upstream_ledger import read_ledger
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,19 @@ class Upstream:
     def base_url(self) -> str:
         """Return what a deployment names as its `base_url`."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def address(self, vendor: str) -> str:
+        """Return what a deployment at a vendor with an address of its own names as its `base_url`."""
+        root = f"http://127.0.0.1:{self.port}"
+        of_vertex = f"v1/projects/{PROJECT}/locations/{LOCATION}/publishers/google"
+        paths = {
+            "anthropic": "",
+            "azure": "openai",
+            "azure-v1": "openai/v1",
+            "gemini": "v1beta",
+            "vertex": of_vertex,
+        }
+        return f"{root}/{paths.get(vendor, 'v1')}".rstrip("/")
 
     def script(self, *rules: Mapping[str, object]) -> None:
         """Add rules (see `rule`); the first that fits a call decides it."""

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeAlias
 
+from tests.fakes.upstream_azure_wire import AzureWire
 from tests.fakes.upstream_chat_wire import ChatWire
 from tests.fakes.upstream_cohere_wire import CohereWire
 from tests.fakes.upstream_gemini_wire import GeminiWire
 from tests.fakes.upstream_messages_wire import MessagesWire
 from tests.fakes.upstream_responses_wire import ResponsesWire
+from tests.fakes.upstream_vertex_wire import VertexWire
 
 Body: TypeAlias = Mapping[str, Any]
 Headers: TypeAlias = Mapping[str, str]
@@ -83,6 +85,8 @@ class Wire(Protocol):
 
 
 WIRES: tuple[Wire, ...] = (
+    AzureWire(),
+    VertexWire(),
     ChatWire(),
     CohereWire(),
     MessagesWire(),

@@ -109,8 +109,8 @@ async def subject(
         provider = build_provider(
             words.vendor,
             http=http,
-            base_url=upstream.base_url,
-            api_key="sk-conformance",
+            base_url=upstream.address(words.vendor),
+            api_key=words.key,
             timeouts=Timeouts(total_s=30),
         )
         subject = Subject(provider, words, upstream)
@@ -140,8 +140,8 @@ def build(upstream: Upstream, http: Http, words: Vocabulary) -> Build:
         return build_provider(
             words.vendor,
             http=http,
-            base_url=base_url or upstream.base_url,
-            api_key="sk",
+            base_url=base_url or upstream.address(words.vendor),
+            api_key=words.key,
             timeouts=Timeouts(**{"total_s": 10, **timeouts}),
             max_response_bytes=max_response_bytes,
         )

@@ -119,7 +119,11 @@ async def test_waiting_for_a_place_in_vain_means_not_sent(
     http = build_http(max_connections=1)
     timeouts = Timeouts(pool_s=0.05, connect_s=0.05)
     provider = build_provider(
-        words.vendor, http=http, base_url=upstream.base_url, api_key="sk", timeouts=timeouts
+        words.vendor,
+        http=http,
+        base_url=upstream.address(words.vendor),
+        api_key=words.key,
+        timeouts=timeouts,
     )
     upstream.script(rule("gate", times=1))
     before = upstream.stats()["calls"]

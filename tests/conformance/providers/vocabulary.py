@@ -50,6 +50,7 @@ class Vocabulary:
     ends_by_finish: bool = False
     many_choices: bool = False
     json_mode: bool = False
+    key: str = "sk-conformance"
 
     def ask(
         self, model: str = "echo", text: str = "hello there", *parts: Part, **wanted: Any
@@ -178,10 +179,20 @@ RESPONSES = replace(
     marks={"object": "response", "status": "completed"},
     many_choices=False,
 )
+AZURE = replace(
+    CHAT,
+    vendor="azure",
+    limited={"code": "429", "message": "Requests have exceeded the call rate limit."},
+)
+VERTEX = replace(GEMINI, vendor="vertex", key="ya29.conformance")
 VOCABULARIES: Mapping[str, Vocabulary] = {
     "openai_compatible": CHAT,
     "responses": RESPONSES,
     "anthropic": MESSAGES,
     "gemini": GEMINI,
+    "azure": AZURE,
+    "azure_v1": replace(CHAT, vendor="azure-v1"),
+    "azure_v1_responses": replace(RESPONSES, vendor="azure-v1"),
+    "vertex": VERTEX,
 }
 """Each against the fake upstream; the sandbox speaks `CHAT` by itself."""

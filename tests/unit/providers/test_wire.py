@@ -21,6 +21,7 @@ ANSWER = {
     "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}],
     "data": [{"index": 0, "embedding": [1.0]}],
     "content": [{"type": "text", "text": "hi"}],
+    "output": [],
     "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],
     "usage": {"prompt_tokens": 1, "total_tokens": 1},
 }
