@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import orjson
@@ -29,8 +30,17 @@ async def read_model(
         TooLarge: more than `max_bytes`.
     """
     value, raw = await read_json(request, max_bytes=max_bytes)
+    return fitting(model, value), raw
+
+
+def fitting(model: type[Model], value: Any) -> Model:
+    """Return what was read as a model.
+
+    Raises:
+        BadRequest: it does not fit; the message says which field and why.
+    """
     try:
-        return model.model_validate(value), raw
+        return model.model_validate(value)
     except ValidationError as error:
         raise invalid_fields(error) from error
 
@@ -42,11 +52,16 @@ async def read_json(request: Request, *, max_bytes: int) -> tuple[dict[str, Json
         BadRequest: not a JSON object.
         TooLarge: more than `max_bytes`.
     """
-    _check_headers(request)
+    check_headers(request)
     raw = await read_body(request, max_bytes=max_bytes)
+    return await parse_aside(raw), raw
+
+
+async def parse_aside(raw: bytes) -> dict[str, JsonValue]:
+    """Do what `parse_object` does, without keeping others waiting for long."""
     if len(raw) > IN_PASSING_BYTES:
-        return await asyncio.to_thread(parse_object, raw), raw
-    return parse_object(raw), raw
+        return await asyncio.to_thread(parse_object, raw)
+    return parse_object(raw)
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -55,15 +70,24 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     Raises:
         TooLarge: the header or the stream says that it is longer.
     """
+    pieces = [piece async for piece in body_pieces(request, max_bytes=max_bytes)]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def body_pieces(request: Request, *, max_bytes: int) -> AsyncIterator[bytes]:
+    """Yield the body as it arrives, never more than `max_bytes` of it.
+
+    Raises:
+        TooLarge: the header or the stream says that it is longer.
+    """
     if announced_bytes(request) > max_bytes:
         raise _too_large(max_bytes)
-    pieces, size = [], 0
+    size = 0
     async for piece in request.stream():
         size += len(piece)
         if size > max_bytes:
             raise _too_large(max_bytes)
-        pieces.append(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        yield piece
 
 
 def announced_bytes(request: Request) -> int:
@@ -99,7 +123,12 @@ def parse_object(raw: bytes) -> dict[str, JsonValue]:
 _KINDS = {list: "an array", str: "a string", int: "a number", float: "a number"}
 
 
-def _check_headers(request: Request) -> None:
+def check_headers(request: Request) -> None:
+    """Refuse a body that is not JSON as it is.
+
+    Raises:
+        BadRequest: a header says so.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind and kind != "application/json" and not kind.endswith("+json"):
         detail = (

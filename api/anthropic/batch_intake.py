@@ -7,27 +7,25 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
-from api.anthropic.batch_cutter import RequestCutter
 from api.anthropic.version import check, version_of, with_betas
-from api.batches.checking import Turns
-from api.batches.sources import MEDIA_TYPE, Pile
+from api.batches.cutter import BodyCutter
+from api.batches.given import REQUESTS, parse_element, write_lines
+from api.batches.sources import Pile
 from api.body import announced_bytes
-from api.multipart import FOLDER, ReceivedFile
 from shared.batches.lines import LineChecker, LineError
 from shared.batches.model import InputKind
 from shared.errors import BadRequest, TooLarge
-from shared.files.blobs import new_key
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
 MOST_REQUESTS = 100_000
 MOST_BYTES = 256 * 1024 * 1024
-WRITTEN_BYTES = 256 * 1024
+MOST_FRAME_BYTES = 1024 * 1024
+"""Of commas and spaces between the requests."""
+_NAME = "requests"
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _KNOWN = frozenset({"custom_id", "params"})
 _ENVELOPE_BYTES = 1024
-# Every line has more bytes than its request.
-_GROWTH = 128
 
 
 class Intake:
@@ -47,8 +45,8 @@ class Intake:
         self._version = version_of(request)
         self._asked_too = with_betas(request, {})
         self._most = min(MOST_REQUESTS, settings.max_batch_lines)
-        self._cutter = RequestCutter(settings.max_body_bytes + _ENVELOPE_BYTES)
-        self._bytes = 0
+        longest = settings.max_body_bytes + _ENVELOPE_BYTES
+        self._cutter = BodyCutter(REQUESTS, longest=longest, most_frame=MOST_FRAME_BYTES)
         self._tokens = 0
 
     async def receive(self) -> Pile:
@@ -58,27 +56,26 @@ class Intake:
             BadRequest, TooLarge: it names the request that cannot be done.
         """
         self._refuse_large(announced_bytes(self._request))
-        key = new_key(FOLDER)
-        size, sha256 = await self._resources.blobs.put_stream(
-            key, self._lines(), MOST_BYTES + _GROWTH * MOST_REQUESTS
+        received = await write_lines(
+            self._resources.blobs,
+            self._elements(),
+            self._line,
+            name="message_batch.jsonl",
+            finish=self._finish,
         )
-        lines = self._cutter.count
-        received = ReceivedFile(key, "message_batch.jsonl", MEDIA_TYPE, size, sha256, lines)
-        return Pile(InputKind.JSONL, lines, size, self._tokens, received=received)
+        lines, size = received.lines, received.size
+        return Pile(InputKind.JSONL, lines, size, self._tokens, received=received, checked=True)
 
-    async def _lines(self) -> AsyncIterator[bytes]:
-        turns, lines = Turns(), bytearray()
+    async def _elements(self) -> AsyncIterator[bytes]:
+        size = 0
         async for piece in self._request.stream():
-            self._bytes += len(piece)
-            self._refuse_large(self._bytes)
-            for raw in self._cutter.feed(piece):
-                lines += self._line(raw, self._cutter.count)
-                if len(lines) >= WRITTEN_BYTES:
-                    yield bytes(lines)
-                    lines.clear()
-                await turns.breathe()
-        self._cutter.finish()
-        yield bytes(lines)
+            size += len(piece)
+            self._refuse_large(size)
+            for element in self._cutter.feed(piece):
+                yield element
+
+    def _finish(self) -> None:
+        _check_frame(self._cutter.finish(), self._cutter.count)
 
     def _line(self, raw: bytes, number: int) -> bytes:
         if number > self._most:
@@ -87,7 +84,7 @@ class Intake:
                 detail, code="too_many_lines", param="requests", extra={"limit": self._most}
             )
         at = f"requests.{number - 1}"
-        custom_id, params = _read(raw, at)
+        custom_id, params = _read(raw, number)
         check(self._version, params, at=f"{at}.params.")
         envelope = {"custom_id": custom_id, "method": "POST", "url": Endpoint.MESSAGES}
         line = _written({**envelope, "body": {**params, **self._asked_too}}, at)
@@ -97,7 +94,7 @@ class Intake:
         self._tokens += checked.tokens
         if len(self.models) <= 1:
             self.models.add(checked.model)
-        return line + b"\n"
+        return line
 
     def _refuse_large(self, size: int) -> None:
         if size > MOST_BYTES:
@@ -105,12 +102,32 @@ class Intake:
             raise TooLarge(detail, code="body_too_large", extra={"limit": MOST_BYTES})
 
 
-def _read(raw: bytes, at: str) -> tuple[str, Mapping[str, Any]]:
+def _check_frame(raw: bytes, count: int) -> None:
+    """Look at what stood round the requests."""
     try:
-        given = orjson.loads(raw)
+        frame = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        detail = f"`{at}` is not valid JSON: {error}."
-        raise BadRequest(detail, param=at, code="invalid_json") from error
+        raise _not_requests("The body is not valid JSON", "invalid_json") from error
+    if not isinstance(frame, dict) or _NAME not in frame:
+        raise _not_requests(f"`{_NAME}` is missing", "missing_field")
+    if unknown := sorted(frame.keys() - {_NAME}):
+        name = unknown[0][:64]
+        detail = f"`{name}` is not known here: remove it, or correct its name."
+        raise BadRequest(detail, param=name, code="invalid_field")
+    if not count or frame[_NAME] != [0] * count:
+        raise _not_requests(f"`{_NAME}` must be a list of one or more objects", "invalid_field")
+
+
+def _not_requests(what: str, code: str) -> BadRequest:
+    detail = f'{what}: send {{"requests": [{{"custom_id": "…", "params": {{…}}}}, …]}}.'
+    return BadRequest(detail, param=_NAME, code=code)
+
+
+def _read(raw: bytes, number: int) -> tuple[str, Mapping[str, Any]]:
+    given, at = parse_element(raw, number), f"requests.{number - 1}"
+    if not isinstance(given, dict):
+        detail = f"`{at}` must be an object: a request has `custom_id` and `params`."
+        raise BadRequest(detail, param=at, code="invalid_field")
     if unknown := sorted(given.keys() - _KNOWN):
         where = f"{at}.{unknown[0][:64]}"
         detail = f"`{where}` is not known here: a request has `custom_id` and `params`."

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -21,24 +20,19 @@ from api.anthropic.batch_view import (
 from api.anthropic.pages import page, read_span, unknown_place
 from api.auth import principal
 from api.batches import sources
-from api.batches.create import removed_if_refused, store_draft
-from api.batches.drafting import read_claim
+from api.batches.drafting import draft_batch, read_claim
+from api.batches.intake import removed_if_refused, take_in
 from api.batches.loading import load_batch
-from api.batches.request import DEFAULT_WINDOW, BatchForm, window_ms
-from api.batches.sources import Pile
+from api.batches.request import BatchForm
 from api.files import check_room
 from api.pagination import Position, moment_of
 from shared.auth.permissions import Permission
 from shared.batches import purge, store
-from shared.batches.creation import BatchDraft, Creation
-from shared.batches.lines import LineChecker
 from shared.batches.model import BatchState
 from shared.batches.options import BatchOptions
 from shared.batches.outcomes import Outcomes
-from shared.clock import now_ms
 from shared.database import Row
 from shared.errors import Conflict, NotFound
-from shared.ids import new_id
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
@@ -52,38 +46,20 @@ async def create(request: Request) -> Response:
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
     check_room(resources)
-    standing = await resources.standings.of(who.tenant_id)
-    checker = LineChecker(resources.catalog, resources.settings, _OPTIONS, standing=standing)
+    checker = await sources.checker_of(resources, _OPTIONS, who.tenant_id)
     intake = Intake(request, checker, resources)
     pile = await intake.receive()
-    blob = pile.received.blob if pile.received else ""
-    model = intake.models.pop() if len(intake.models) == 1 else None
-    async with removed_if_refused(resources, blob):
-        made = await _store(request, who.tenant_id, pile, model)
+    async with removed_if_refused(resources, pile):
+        draft = draft_batch(
+            who.tenant_id,
+            _OPTIONS,
+            resources.settings,
+            idempotency=read_claim(request, BatchForm(), identity=pile.identity),
+            model=intake.models.pop() if len(intake.models) == 1 else None,
+        )
+    made = await take_in(request, draft, pile)
     headers = {"Idempotent-Replayed": "true"} if made.replayed else {}
     return _json(message_batch(made.batch), headers)
-
-
-async def _store(request: Request, tenant_id: str, pile: Pile, model: str | None) -> Creation:
-    resources: Resources = request.state.resources
-    await request.state.admission.admit_load(tenant_id, pile.load)
-    batch_id = new_id("batch")
-    created_at = moment_of(batch_id) or now_ms()
-    identity = pile.received.sha256 if pile.received else ""
-    source, new_file = await sources.keep(pile, resources, tenant_id=tenant_id, name=batch_id)
-    draft = BatchDraft(
-        id=batch_id,
-        tenant_id=tenant_id,
-        created_at=created_at,
-        completion_window=DEFAULT_WINDOW,
-        complete_by=created_at + window_ms(DEFAULT_WINDOW),
-        options=_OPTIONS,
-        source=replace(source, checked=True),
-        new_file=new_file,
-        idempotency=read_claim(request, BatchForm(), identity=identity),
-        model=model,
-    )
-    return await store_draft(resources, draft)
 
 
 async def index(request: Request) -> Response:

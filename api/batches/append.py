@@ -1,5 +1,7 @@
 """`POST /v1/batches/{id}/requests`: more lines for a batch that is open."""
 
+from dataclasses import replace
+
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
@@ -7,21 +9,17 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.batches import drafting, sources
+from api.batches.given import REQUESTS, Given, parse_element, read_given
+from api.batches.intake import closed, earlier, removed_if_refused, take_more
 from api.batches.loading import load_batch
 from api.batches.request import BatchAppend
 from api.batches.sources import Pile
-from api.body import read_model
 from shared.auth.permissions import Permission
-from shared.batches import creation
-from shared.batches.creation import Creation, Source
-from shared.batches.lines import LineChecker
+from shared.batches.creation import Creation
 from shared.batches.model import InputKind
 from shared.batches.options import BatchOptions
 from shared.batches.view import public_batch
 from shared.database import Row
-from shared.errors import Conflict, PenstockError
-from shared.ids import new_id
-from shared.jobs.draft import IdempotencyClaim
 from shared.resources import Resources
 
 ACCEPTED = 202
@@ -32,64 +30,33 @@ async def append(request: Request) -> Response:
     who = await principal(request, Permission.JOBS_WRITE)
     resources: Resources = request.state.resources
     limit = resources.settings.max_body_bytes
-    asked, _ = await read_model(request, BatchAppend, max_bytes=limit)
+    asked, given = await read_given(request, BatchAppend, REQUESTS, max_bytes=limit)
     batch = await load_batch(request, who.tenant_id)
-    claim = drafting.read_claim(request, asked)
-    if claim and (first := await creation.earlier(resources.database, who.tenant_id, claim)):
+    claim = drafting.read_claim(request, asked, identity=given.digest)
+    if first := await earlier(resources, who.tenant_id, claim):
         return _answer(first)
     if not batch["open"]:
-        raise _closed(batch["id"])
+        raise closed(batch["id"])
+    return _answer(await take_more(request, batch, await _pile(resources, batch, given), claim))
+
+
+async def _pile(resources: Resources, batch: Row, given: Given) -> Pile:
     options = BatchOptions.model_validate(batch["options"])
-    standing = await resources.standings.of(who.tenant_id)
-    checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
-    pile = await sources.pile_of_requests(asked.requests, checker, options)
-    if options.task is not None:
-        ids = [each["file_id"] for each in asked.requests if _names_file(each)]
-        await sources.find_documents(resources, who.tenant_id, ids, param="requests")
-    await _admit(request, batch, pile)
-    received = await sources.store_content(pile, resources, new_id("lines"))
-    kind = InputKind.JSONL if options.task is None else InputKind.FILES
-    source = Source(kind, received.blob, pile.size, pile.lines)
-    return _answer(await _store(resources, batch, source, claim))
+    checker = await sources.checker_of(resources, options, batch["tenant_id"])
+    files: list[str] = []
 
+    def read(element: bytes, number: int) -> bytes:
+        line = parse_element(element, number)
+        if isinstance(line, dict) and isinstance(line.get("file_id"), str):
+            files.append(line["file_id"])
+        return orjson.dumps(line)
 
-def _names_file(line: object) -> bool:
-    return isinstance(line, dict) and isinstance(line.get("file_id"), str)
-
-
-async def _admit(request: Request, batch: Row, pile: Pile) -> None:
-    most = request.state.resources.settings.max_batch_lines
-    sources.refuse_too_many(batch["total"] + pile.lines, most, param="requests")
-    await request.state.admission.admit_load(batch["tenant_id"], pile.load)
-
-
-async def _store(
-    resources: Resources, batch: Row, source: Source, claim: IdempotencyClaim | None
-) -> Creation:
-    try:
-        made = await creation.append(
-            resources.database,
-            batch,
-            source,
-            idempotency=claim,
-            key_ttl_s=resources.settings.idempotency_ttl_s,
-        )
-        if made is None:
-            raise _closed(batch["id"])
-    except PenstockError:
-        await resources.blobs.delete(source.blob)
-        raise
-    if made.replayed:
-        await resources.blobs.delete(source.blob)
-    return made
-
-
-def _closed(batch_id: str) -> Conflict:
-    detail = (
-        f"The batch `{batch_id}` takes no more lines: it was created without `open`, or was closed,"
-        " or has ended. Create another one."
-    )
-    return Conflict(detail, code="batch_closed")
+    pile = await sources.pile_of_requests(given, checker, options, resources.blobs, read=read)
+    if options.task is None:
+        return pile
+    async with removed_if_refused(resources, pile):
+        await sources.find_documents(resources, batch["tenant_id"], files, param="requests")
+    return replace(pile, kind=InputKind.FILES)
 
 
 def _answer(made: Creation) -> Response:

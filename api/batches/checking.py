@@ -1,14 +1,10 @@
 """Checking lines while others are served: in short turns, with what was found out so far."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
-import orjson
-
-from shared.batches.lines import Line, LineChecker, LineError
+from shared.batches.lines import Line, LineError
 from shared.batches.options import OnInvalid
 from shared.errors import BadRequest
 
@@ -48,18 +44,6 @@ class Findings:
         self.invalid += 1
         if len(self.errors) < MOST_ERRORS:
             self.errors.append(checked)
-
-
-async def read_given(lines: Sequence[Any], checker: LineChecker) -> tuple[bytes, Findings]:
-    """Check lines that came in the body of a request; return them as JSONL, and what was found."""
-    turns, findings, raws = Turns(), Findings(), []
-    for number, given in enumerate(lines, start=1):
-        raw = orjson.dumps(given)
-        findings.add(checker.check(raw, number))
-        raws.append(raw)
-        await turns.breathe()
-    raws.append(b"")
-    return b"\n".join(raws), findings
 
 
 def refuse_invalid(findings: Findings, on_invalid: OnInvalid) -> None:

@@ -1,11 +1,8 @@
 """`POST /v1/batches`: OpenAI's request and more, as JSON or as a form with the file in it."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-import structlog
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,23 +10,21 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.batches import drafting, dry_run, sources
-from api.batches.request import BatchAsked, BatchForm, BatchSubmit
+from api.batches.given import REQUESTS, Given, read_given
+from api.batches.intake import earlier, removed_if_refused, take_in
+from api.batches.request import DEFAULT_WINDOW, BatchAsked, BatchForm, BatchSubmit
 from api.batches.sources import Pile
-from api.body import read_model
 from api.errors import invalid_fields
 from api.files import check_room
-from api.multipart import Form, ReceivedFile, json_field, read_multipart
-from api.pagination import moment_of
+from api.multipart import Form, json_field, read_multipart
 from shared.auth.permissions import Permission, Principal
-from shared.batches import creation
 from shared.batches.creation import BatchDraft, Creation
 from shared.batches.model import InputKind
 from shared.batches.options import BatchOptions
 from shared.batches.view import public_batch
-from shared.clock import now_ms
-from shared.errors import BadRequest, PenstockError
-from shared.ids import new_id
+from shared.errors import BadRequest
 from shared.jobs.draft import IdempotencyClaim
+from shared.jobs.options import in_ms
 from shared.resources import Resources
 
 LINES = "input_file_id"
@@ -43,18 +38,32 @@ async def create(request: Request) -> Response:
         return await _create_from_form(request, who)
     resources: Resources = request.state.resources
     limit = resources.settings.max_body_bytes
-    asked, _ = await read_model(request, BatchSubmit, max_bytes=limit)
+    asked, given = await read_given(request, BatchSubmit, REQUESTS, max_bytes=limit)
     name = sources.which(asked)
     options = drafting.read_options(asked, resources, documents=name in sources.OF_DOCUMENTS)
     if asked.dry_run:
-        return await dry_run.of_request(request, asked, name, options, who.tenant_id)
-    claim = drafting.read_claim(request, asked)
-    if claim and (first := await creation.earlier(resources.database, who.tenant_id, claim)):
+        return await dry_run.of_request(
+            request, asked, name, options, tenant_id=who.tenant_id, given=given
+        )
+    claim = drafting.read_claim(request, asked, identity=given.digest)
+    if first := await earlier(resources, who.tenant_id, claim):
         return _answer(first)
-    pile = None
-    if name is not None:
-        pile = await sources.gather(asked, name, options, resources, who.tenant_id)
-    return _answer(await _store(request, who.tenant_id, asked, options, pile=pile, claim=claim))
+    draft = await _draft(request, who.tenant_id, asked, options, claim)
+    pile = await _pile(resources, draft, asked, name, given)
+    return _answer(await take_in(request, draft, pile, param=LINES))
+
+
+async def _pile(
+    resources: Resources, draft: BatchDraft, asked: BatchSubmit, name: str | None, given: Given
+) -> Pile | None:
+    if name is None:
+        return None
+    if name != "requests":
+        return await sources.gather(asked, name, resources, draft.tenant_id)
+    checker = await sources.checker_of(resources, draft.options, draft.tenant_id)
+    return await sources.pile_of_requests(
+        given, checker, draft.options, resources.blobs, read=sources.as_given
+    )
 
 
 async def _create_from_form(request: Request, who: Principal) -> Response:
@@ -65,38 +74,28 @@ async def _create_from_form(request: Request, who: Principal) -> Response:
     if form.file is None:
         detail = "There is no part `file` in the form: add a .zip of documents or a JSONL file."
         raise BadRequest(detail, param="file", code="missing_field")
-    async with removed_if_refused(resources, form.file.blob):
-        made = await _from_form(request, who.tenant_id, form, form.file)
+    pile = sources.pile_of_upload(form.file)
+    async with removed_if_refused(resources, pile):
+        made = await _from_form(request, who.tenant_id, form, pile)
     if isinstance(made, Creation) and not made.replayed:
         return _answer(made)
-    await resources.blobs.delete(form.file.blob)
+    await resources.blobs.delete(pile.blob)
     return _answer(made) if isinstance(made, Creation) else made
 
 
-@asynccontextmanager
-async def removed_if_refused(resources: Resources, blob: str) -> AsyncIterator[None]:
-    """Delete a blob if what it is for is refused."""
-    try:
-        yield
-    except PenstockError:
-        # After any other failure the batch may be there, and then it wants its blob.
-        await resources.blobs.delete(blob)
-        raise
-
-
 async def _from_form(
-    request: Request, tenant_id: str, form: Form, received: ReceivedFile
+    request: Request, tenant_id: str, form: Form, pile: Pile
 ) -> Creation | Response:
     resources: Resources = request.state.resources
     asked = _read_form(form)
-    pile = sources.pile_of_upload(received)
     options = drafting.read_options(asked, resources, documents=pile.kind is InputKind.ZIP)
     if asked.dry_run:
         return await dry_run.of_pile(request, pile, options, tenant_id)
-    claim = drafting.read_claim(request, asked, identity=received.sha256)
-    if claim and (first := await creation.earlier(resources.database, tenant_id, claim)):
+    claim = drafting.read_claim(request, asked, identity=pile.identity)
+    if first := await earlier(resources, tenant_id, claim):
         return first
-    return await _store(request, tenant_id, asked, options, pile=pile, claim=claim)
+    draft = await _draft(request, tenant_id, asked, options, claim)
+    return await take_in(request, draft, pile, param=LINES)
 
 
 def _read_form(form: Form) -> BatchForm:
@@ -110,64 +109,32 @@ def _read_form(form: Form) -> BatchForm:
         raise invalid_fields(error) from error
 
 
-async def _store(
+async def _draft(
     request: Request,
     tenant_id: str,
     asked: BatchAsked,
     options: BatchOptions,
-    *,
-    pile: Pile | None,
     claim: IdempotencyClaim | None,
-) -> Creation:
+) -> BatchDraft:
     resources: Resources = request.state.resources
-    settings = resources.settings
-    batch_id = new_id("batch")
-    created_at = moment_of(batch_id) or now_ms()
-    window, complete_by = drafting.read_deadline(asked, created_at, settings)
-    webhook = await drafting.read_webhook(asked, resources, tenant_id)
-    life, source, new_file = asked.output_expires_after, None, None
-    if pile is not None:
-        sources.refuse_too_many(pile.lines, settings.max_batch_lines, param=LINES)
-        await request.state.admission.admit_load(tenant_id, pile.load)
-        source, new_file = await sources.keep(
-            pile, resources, tenant_id=tenant_id, name=f"{batch_id}.jsonl"
-        )
-    draft = BatchDraft(
-        id=batch_id,
-        tenant_id=tenant_id,
-        created_at=created_at,
-        completion_window=window,
-        complete_by=complete_by,
-        options=options,
-        source=source,
-        new_file=new_file,
+    if asked.completion_window is not None and asked.complete_by is not None:
+        detail = "Give `completion_window` or `complete_by`, not both: they say the same."
+        raise BadRequest(detail, param="complete_by")
+    life = asked.output_expires_after
+    return drafting.draft_batch(
+        tenant_id,
+        options,
+        resources.settings,
+        window=asked.completion_window or DEFAULT_WINDOW,
+        complete_by=in_ms(asked.complete_by),
+        param="completion_window" if asked.complete_by is None else "complete_by",
         tags=asked.metadata or {},
-        webhook=webhook,
+        webhook=await drafting.read_webhook(asked, resources, tenant_id),
         output_life_s=None if life is None else life.seconds,
         retention_s=asked.retention_seconds,
         open=asked.open,
         idempotency=claim,
     )
-    return await store_draft(resources, draft)
-
-
-async def store_draft(resources: Resources, draft: BatchDraft) -> Creation:
-    """Store a batch; the blob of its new file goes if it is refused, or was stored before.
-
-    Raises:
-        Unprocessable: the idempotency key was used before with another request.
-    """
-    ttl_s = resources.settings.idempotency_ttl_s
-    if draft.new_file is None:
-        made = await creation.create(resources.database, draft, key_ttl_s=ttl_s)
-    else:
-        blob = draft.new_file["blob"]
-        async with removed_if_refused(resources, blob):
-            made = await creation.create(resources.database, draft, key_ttl_s=ttl_s)
-        if made.replayed:
-            await resources.blobs.delete(blob)
-    structlog.contextvars.bind_contextvars(batch_id=made.batch["id"])
-    return made
 
 
 def _answer(made: Creation) -> Response:

@@ -1,19 +1,23 @@
 """From what is asked for a batch to its options, its deadline and its idempotency claim."""
 
 from hashlib import sha256
+from typing import Any
 
 from pydantic import BaseModel, JsonValue
 from starlette.requests import Request
 
 from api.batches.request import DEFAULT_WINDOW, BatchAsked, window_ms
 from api.drafts import check_answer_schema, idempotency_key
+from api.pagination import moment_of
 from api.webhooks.receiver import check_receiver, ensure_secret
+from shared.batches.creation import BatchDraft
 from shared.batches.options import BatchOptions
+from shared.clock import now_ms
 from shared.errors import BadRequest
+from shared.ids import new_id
 from shared.jobs.bodies import DocumentTask
 from shared.jobs.draft import IdempotencyClaim
 from shared.jobs.endpoints import Endpoint
-from shared.jobs.options import in_ms
 from shared.resources import Resources
 from shared.settings import Settings
 from shared.webhooks.secrets import SecretBox
@@ -74,23 +78,41 @@ def _refuse_task(asked: BatchAsked) -> None:
             raise BadRequest(detail, param=name)
 
 
-def read_deadline(asked: BatchAsked, now: int, settings: Settings) -> tuple[str, int]:
-    """Return the completion window, and the moment in milliseconds at which it ends.
+def draft_batch(
+    tenant_id: str,
+    options: BatchOptions,
+    settings: Settings,
+    *,
+    window: str = DEFAULT_WINDOW,
+    complete_by: int | None = None,
+    param: str | None = None,
+    **more: Any,
+) -> BatchDraft:
+    """Return a new batch without its lines; `more` are other fields of the draft.
+
+    It ends a `window` from now, or at the moment `complete_by` in milliseconds; `param` is what its
+    maker calls that, None where there is nothing to say.
 
     Raises:
-        BadRequest: both were given, or it is over already, or too far ahead.
+        BadRequest: that is over already, or too far ahead.
     """
-    if asked.completion_window is not None and asked.complete_by is not None:
-        detail = "Give `completion_window` or `complete_by`, not both: they say the same."
-        raise BadRequest(detail, param="complete_by")
-    window, complete_by = asked.completion_window or DEFAULT_WINDOW, in_ms(asked.complete_by)
-    param = "completion_window" if complete_by is None else "complete_by"
+    batch_id = new_id("batch")
+    created_at = moment_of(batch_id) or now_ms()
     if complete_by is None:
-        complete_by = now + window_ms(window)
+        complete_by = created_at + window_ms(window)
     else:
-        window = f"{max(1, -(-(complete_by - now) // _MINUTE_MS))}m"
-    check_deadline(complete_by, now, settings, param=param)
-    return window, complete_by
+        window = f"{max(1, -(-(complete_by - created_at) // _MINUTE_MS))}m"
+    if param is not None:
+        check_deadline(complete_by, created_at, settings, param=param)
+    return BatchDraft(
+        id=batch_id,
+        tenant_id=tenant_id,
+        created_at=created_at,
+        completion_window=window,
+        complete_by=complete_by,
+        options=options,
+        **more,
+    )
 
 
 def check_deadline(complete_by: int, now: int, settings: Settings, *, param: str) -> None:

@@ -4,7 +4,6 @@ from asyncio import to_thread
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import orjson
 from starlette.requests import Request
@@ -12,11 +11,12 @@ from starlette.responses import Response
 
 from api.batches import sources
 from api.batches.checking import Findings, Turns
+from api.batches.given import Given
 from api.batches.request import BatchSubmit
 from api.batches.sources import Pile
 from shared.batches.archive import Entry, open_archive, read_directory
 from shared.batches.line_reader import LineCutter, RawLine
-from shared.batches.lines import Line, LineChecker, LineError, too_long
+from shared.batches.lines import Line, LineError, too_long
 from shared.batches.model import InputKind
 from shared.batches.options import BatchOptions, OnInvalid
 from shared.batches.reading import BadInput
@@ -71,7 +71,13 @@ class _Outlook:
 
 
 async def of_request(
-    request: Request, asked: BatchSubmit, name: str | None, options: BatchOptions, tenant_id: str
+    request: Request,
+    asked: BatchSubmit,
+    name: str | None,
+    options: BatchOptions,
+    *,
+    tenant_id: str,
+    given: Given,
 ) -> Response:
     """Answer what the batch of a request with JSON would be."""
     resources: Resources = request.state.resources
@@ -79,10 +85,10 @@ async def of_request(
         detail = "There is nothing to try: give `input_file_id`, `requests`, `files` or `archive`."
         raise BadRequest(detail, param="dry_run")
     if name == "requests":
-        lines = _given(asked.requests or ())
+        lines = _lines(given)
         outlook = await _look_through(lines, resources, options, tenant_id)
         return await _answer(request, outlook, options, tenant_id)
-    pile = await sources.gather(asked, name, options, resources, tenant_id)
+    pile = await sources.gather(asked, name, resources, tenant_id)
     return await of_pile(request, pile, options, tenant_id)
 
 
@@ -99,15 +105,17 @@ async def of_pile(request: Request, pile: Pile, options: BatchOptions, tenant_id
     return await _answer(request, outlook, options, tenant_id)
 
 
-async def _given(lines: Sequence[Any]) -> AsyncIterator[RawLine]:
-    for number, line in enumerate(lines, start=1):
-        yield RawLine(number, orjson.dumps(line), 0)
+async def _lines(given: Given) -> AsyncIterator[RawLine]:
+    number = 0
+    async for element in given:
+        number += 1
+        yield RawLine(number, sources.as_given(element, number), 0)
 
 
 async def _cut(pile: Pile, resources: Resources) -> AsyncIterator[RawLine]:
     cutter = LineCutter(longest=resources.settings.max_body_bytes)
     if pile.size:
-        async for piece in resources.blobs.stream(_blob(pile)):
+        async for piece in resources.blobs.stream(pile.blob):
             for line in cutter.feed(piece):
                 yield line
     for line in cutter.finish():
@@ -118,8 +126,7 @@ async def _look_through(
     lines: AsyncIterator[RawLine], resources: Resources, options: BatchOptions, tenant_id: str
 ) -> _Outlook:
     settings = resources.settings
-    standing = await resources.standings.of(tenant_id)
-    checker = LineChecker(resources.catalog, settings, options, standing=standing)
+    checker = await sources.checker_of(resources, options, tenant_id)
     outlook, turns = _Outlook(), Turns()
     async for line in lines:
         if line.raw is None:
@@ -136,7 +143,7 @@ async def _look_through(
 
 async def _look_into(pile: Pile, resources: Resources, options: BatchOptions) -> _Outlook:
     try:
-        async with resources.blobs.local_path(_blob(pile)) as path:
+        async with resources.blobs.local_path(pile.blob) as path:
             entries = await to_thread(_entries, path, pile.size, resources.settings)
     except BadInput as error:
         outlook = _documents(options, 0, ())
@@ -164,12 +171,6 @@ def _documents(options: BatchOptions, count: int, wrong: Sequence[LineError]) ->
     if count and options.task is not None:
         outlook.models[options.task.model] = _Share(lines=count)
     return outlook
-
-
-def _blob(pile: Pile) -> str:
-    if pile.file is not None:
-        return str(pile.file.blob)
-    return pile.received.blob if pile.received is not None else ""
 
 
 async def _answer(

@@ -2,30 +2,29 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
-from api.batches.checking import Findings, read_given, refuse_invalid
-from api.batches.request import BatchAsked, BatchFile, BatchSubmit
-from api.files import BATCH, BATCH_LIFE_S, file_row
+from api.batches.checking import Findings, refuse_invalid
+from api.batches.given import MEDIA_TYPE, Given, LineOf, parse_element, write_lines
+from api.batches.request import BatchFile, BatchSubmit
+from api.files import BATCH
 from api.multipart import FOLDER, ReceivedFile
-from shared.batches.creation import Source
 from shared.batches.lines import LineChecker
 from shared.batches.model import InputKind
 from shared.batches.options import BatchOptions
 from shared.errors import BadRequest, NotFound, TooLarge
 from shared.files import store as file_store
-from shared.files.blobs import new_key
+from shared.files.blobs import BlobStore, new_key
 from shared.jobs.admission import Load
 from shared.resources import Resources
 
 GIVEN = ("input_file_id", "requests", "files", "archive")
 OF_DOCUMENTS = ("files", "archive")
-MEDIA_TYPE = "application/jsonl"
 BYTES_A_TOKEN = 3
 _ZIP_NAME, _ZIP_TYPES = ".zip", {"application/zip", "application/x-zip-compressed"}
 
@@ -34,7 +33,8 @@ _ZIP_NAME, _ZIP_TYPES = ".zip", {"application/zip", "application/x-zip-compresse
 class Pile:
     """Lines, as they came: just one of `content` (to be stored), `received` and `file` is there.
 
-    `lines` is 0 where nobody has counted them, `tokens` a guess.
+    `lines` is 0 where nobody has counted them, `tokens` a guess; `checked` says that every one was
+    found right, and needs no validation.
     """
 
     kind: InputKind
@@ -44,6 +44,19 @@ class Pile:
     content: bytes | None = None
     received: ReceivedFile | None = None
     file: Row[Any] | None = None
+    checked: bool = False
+
+    @property
+    def blob(self) -> str:
+        """Where they lie."""
+        if self.file is not None:
+            return str(self.file.blob)
+        return "" if self.received is None else self.received.blob
+
+    @property
+    def identity(self) -> str:
+        """Tell the bytes that came with the request from others."""
+        return "" if self.received is None else self.received.sha256
 
     @property
     def load(self) -> Load:
@@ -76,19 +89,19 @@ def kind_of(received: ReceivedFile) -> InputKind:
     return InputKind.ZIP if named or received.content_type in _ZIP_TYPES else InputKind.JSONL
 
 
-async def gather(
-    asked: BatchSubmit, name: str, options: BatchOptions, resources: Resources, tenant_id: str
-) -> Pile:
-    """Return the lines that a request names or has in itself.
+async def checker_of(resources: Resources, options: BatchOptions, tenant_id: str) -> LineChecker:
+    """Return the check of one tenant's lines."""
+    standing = await resources.standings.of(tenant_id)
+    return LineChecker(resources.catalog, resources.settings, options, standing=standing)
+
+
+async def gather(asked: BatchSubmit, name: str, resources: Resources, tenant_id: str) -> Pile:
+    """Return the lines that a request names.
 
     Raises:
         BadRequest, NotFound: a file that is not there or for something else, or lines that cannot
             be done.
     """
-    if name == "requests":
-        standing = await resources.standings.of(tenant_id)
-        checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
-        return await pile_of_requests(asked.requests or (), checker, asked)
     if name == "files":
         return await _pile_of_documents(asked.files or (), resources, tenant_id)
     file_id = str(getattr(asked, name))
@@ -121,21 +134,35 @@ def pile_of_upload(received: ReceivedFile) -> Pile:
 
 
 async def pile_of_requests(
-    given: Sequence[Any], checker: LineChecker, asked: BatchAsked | BatchOptions
+    given: Given, checker: LineChecker, options: BatchOptions, blobs: BlobStore, *, read: LineOf
 ) -> Pile:
-    """Return lines that came in the body, all of them checked.
+    """Write lines that came in the body into the blob store, all of them checked.
+
+    `read` returns each as it is to be kept.
 
     Raises:
-        BadRequest: it names those that cannot be done, unless they are to be skipped.
+        BadRequest: it names those that cannot be done, unless they are to be skipped; nothing is
+            kept then.
     """
-    content, findings = await read_given(given, checker)
-    refuse_invalid(findings, asked.on_invalid)
-    return pile_of_content(InputKind.JSONL, content, findings)
+    findings = Findings()
+
+    def checked(element: bytes, number: int) -> bytes:
+        line = read(element, number)
+        findings.add(checker.check(line, number))
+        return line
+
+    received = await write_lines(
+        blobs,
+        aiter(given),
+        checked,
+        finish=lambda: refuse_invalid(findings, options.on_invalid),
+    )
+    return Pile(InputKind.JSONL, findings.total, received.size, findings.tokens, received=received)
 
 
-def pile_of_content(kind: InputKind, content: bytes, findings: Findings) -> Pile:
-    """Return lines that are to be stored."""
-    return Pile(kind, findings.total, len(content), findings.tokens, content=content)
+def as_given(element: bytes, number: int) -> bytes:
+    """Return a line of ours as it came, in one line."""
+    return orjson.dumps(parse_element(element, number))
 
 
 async def _pile_of_documents(
@@ -207,24 +234,12 @@ def refuse_too_many(lines: int, most: int, *, param: str) -> None:
     raise TooLarge(detail, code="too_many_lines", param=param, extra={**numbers})
 
 
-async def keep(
-    pile: Pile, resources: Resources, *, tenant_id: str, name: str
-) -> tuple[Source, dict[str, Any] | None]:
-    """Bring the lines to where they are read from; return that, and the row of the file if it is new.
-
-    `name` is the filename of what had none.
-    """
-    if pile.file is not None:
-        return Source(pile.kind, pile.file.blob, pile.size, pile.lines, pile.file.id), None
-    received = pile.received or await store_content(pile, resources, name)
-    row = file_row(received, tenant_id=tenant_id, purpose=BATCH, life_s=BATCH_LIFE_S)
-    return Source(pile.kind, received.blob, pile.size, pile.lines, row["id"]), row
-
-
-async def store_content(pile: Pile, resources: Resources, name: str) -> ReceivedFile:
-    """Write lines that are in memory into the blob store."""
-    content = b"" if pile.content is None else pile.content
+async def stored(pile: Pile, resources: Resources) -> Pile:
+    """Return the same lines, none of them in memory any more."""
+    if pile.content is None:
+        return pile
     key = new_key(FOLDER)
-    await resources.blobs.put(key, content)
-    digest = sha256(content).hexdigest()
-    return ReceivedFile(key, name, MEDIA_TYPE, len(content), digest, pile.lines)
+    await resources.blobs.put(key, pile.content)
+    digest = sha256(pile.content).hexdigest()
+    received = ReceivedFile(key, "", MEDIA_TYPE, len(pile.content), digest, pile.lines)
+    return replace(pile, content=None, received=received)

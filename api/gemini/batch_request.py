@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator
 
 from shared.jobs.bodies import Text
 
+REQUESTS = {("batch", name, "requests", "requests") for name in ("inputConfig", "input_config")}
+"""Where they stand in the body."""
+
 
 def _as_it_is(value: Any) -> Any:
     # Each request is checked by itself, with its number.

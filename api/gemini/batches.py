@@ -1,6 +1,7 @@
 """Google's face of batches whose lines all generate content."""
 
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -10,28 +11,23 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.batches import acts, sources
-from api.batches.create import store_draft
-from api.batches.drafting import read_claim
+from api.batches.drafting import draft_batch, read_claim
+from api.batches.given import parse_element, read_given
+from api.batches.intake import earlier, take_in
 from api.batches.loading import load_batch
-from api.batches.request import DEFAULT_WINDOW, window_ms
-from api.body import read_model
 from api.files import check_room
-from api.gemini.batch_request import BatchGenerateContent
+from api.gemini.batch_request import REQUESTS, BatchGenerateContent
 from api.gemini.batch_results import whole_operation
 from api.gemini.batch_view import batch_operation
 from api.gemini.generate import VERSIONS
 from api.gemini.paging import bad_token, name_of, page_size, token_of
 from api.pagination import Position, moment_of
 from shared.auth.permissions import Permission
-from shared.batches import creation, store
-from shared.batches.creation import BatchDraft
-from shared.batches.lines import LineChecker
+from shared.batches import store
 from shared.batches.model import ENDED
 from shared.batches.options import BatchOptions
-from shared.clock import now_ms
 from shared.database import Row
 from shared.errors import NotFound
-from shared.ids import new_id
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
@@ -46,43 +42,26 @@ async def create(request: Request) -> Response:
     resources: Resources = request.state.resources
     check_room(resources)
     limit = resources.settings.max_body_bytes
-    asked, _ = await read_model(request, BatchGenerateContent, max_bytes=limit)
-    claim = read_claim(request, asked)
-    if claim and (first := await creation.earlier(resources.database, who.tenant_id, claim)):
+    asked, given = await read_given(request, BatchGenerateContent, REQUESTS, max_bytes=limit)
+    claim = read_claim(request, asked, identity=given.digest)
+    if first := await earlier(resources, who.tenant_id, claim):
         return _json(batch_operation(first.batch))
     model = request.path_params["model"]
     resources.catalog.resolve(model)
     options = BatchOptions(endpoint=Endpoint.GEMINI, label=asked.batch.display_name)
-    standing = await resources.standings.of(who.tenant_id)
-    checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
-    given = asked.batch.input_config.requests.requests
-    lines = [_line(each, number, model) for number, each in enumerate(given, start=1)]
-    pile = await sources.pile_of_requests(lines, checker, options)
-    sources.refuse_too_many(pile.lines, resources.settings.max_batch_lines, param="requests")
-    await request.state.admission.admit_load(who.tenant_id, pile.load)
-    batch_id = new_id("batch")
-    created_at = moment_of(batch_id) or now_ms()
-    source, new_file = await sources.keep(
-        pile, resources, tenant_id=who.tenant_id, name=f"{batch_id}.jsonl"
+    draft = draft_batch(who.tenant_id, options, resources.settings, idempotency=claim, model=model)
+    checker = await sources.checker_of(resources, options, who.tenant_id)
+    pile = await sources.pile_of_requests(
+        given, checker, options, resources.blobs, read=partial(_line, model)
     )
-    draft = BatchDraft(
-        id=batch_id,
-        tenant_id=who.tenant_id,
-        created_at=created_at,
-        completion_window=DEFAULT_WINDOW,
-        complete_by=created_at + window_ms(DEFAULT_WINDOW),
-        options=options,
-        source=source,
-        new_file=new_file,
-        idempotency=claim,
-        model=model,
-    )
-    return _json(batch_operation((await store_draft(resources, draft)).batch))
+    made = await take_in(request, draft, pile)
+    return _json(batch_operation(made.batch))
 
 
-def _line(given: Any, number: int, model: str) -> Any:
+def _line(model: str, element: bytes, number: int) -> bytes:
+    given = parse_element(element, number)
     if not isinstance(given, dict):
-        return given
+        return element
     rest = {name: value for name, value in given.items() if name not in {"request", "metadata"}}
     line = {"custom_id": str(number), "method": "POST", "url": Endpoint.GEMINI, **rest}
     if given.get("metadata"):
@@ -93,7 +72,7 @@ def _line(given: Any, number: int, model: str) -> Any:
         own = named.removeprefix(MODELS) if isinstance(named, str) else named
         body = {name: value for name, value in asked.items() if name != "stream"}
         asked = {**body, "model": model if own is None else own}
-    return {**line, "body": asked}
+    return orjson.dumps({**line, "body": asked})
 
 
 async def index(request: Request) -> Response:

@@ -13,32 +13,26 @@ from starlette.routing import Route
 from api.auth import principal
 from api.batches import sources
 from api.batches.acts import cancelled
-from api.batches.create import removed_if_refused, store_draft
-from api.batches.drafting import check_deadline, read_claim
+from api.batches.drafting import draft_batch, read_claim
+from api.batches.given import REQUESTS, Given, read_given
+from api.batches.intake import earlier, take_in
 from api.batches.loading import load_batch
-from api.batches.request import window_ms
 from api.batches.sources import Pile
-from api.body import read_model
 from api.files import check_room
 from api.mistral.batch_lines import Copier, copy_files
 from api.mistral.batch_request import BatchJobSubmit
 from api.mistral.batch_view import STATUSES, batch_job, states_of
 from api.mistral.numbered import read_numbered, refuse_filters
-from api.pagination import moment_of
 from shared.auth.permissions import Permission
-from shared.batches import creation, purge
-from shared.batches.creation import BatchDraft, Creation
-from shared.batches.lines import LineChecker
+from shared.batches import purge
+from shared.batches.creation import BatchDraft
 from shared.batches.model import ENDED, BatchState
 from shared.batches.numbered_store import numbered_page
 from shared.batches.options import BatchOptions
 from shared.batches.outcomes import Outcomes
 from shared.batches.results import file_line
-from shared.clock import now_ms
 from shared.database import Row
 from shared.errors import BadRequest, Conflict
-from shared.ids import new_id
-from shared.jobs.draft import IdempotencyClaim
 from shared.resources import Resources
 
 FILTERS = ("page", "page_size", "status", "model", "created_after", "order_by", "created_by_me")
@@ -52,72 +46,41 @@ async def create(request: Request) -> Response:
     resources: Resources = request.state.resources
     check_room(resources)
     limit = resources.settings.max_body_bytes
-    asked, _ = await read_model(request, BatchJobSubmit, max_bytes=limit)
+    asked, given = await read_given(request, BatchJobSubmit, REQUESTS, max_bytes=limit)
     if (asked.input_files is None) == (asked.requests is None):
         detail = "Give just one of `input_files` and `requests`."
         raise BadRequest(detail, param="input_files")
-    claim = read_claim(request, asked)
-    if claim and (first := await creation.earlier(resources.database, who.tenant_id, claim)):
+    claim = read_claim(request, asked, identity=given.digest)
+    if first := await earlier(resources, who.tenant_id, claim):
         return _answer(batch_job(first.batch), replayed=True)
     if asked.model is not None:
         resources.catalog.resolve(asked.model)
-    options = BatchOptions(endpoint=asked.endpoint, copied_from=asked.input_files or [])
-    pile = await _pile(request, who.tenant_id, asked, options)
-    blob = pile.received.blob if pile.received else ""
-    async with removed_if_refused(resources, blob):
-        made = await _store(request, who.tenant_id, asked, options, pile=pile, claim=claim)
-    return _answer(batch_job(made.batch), replayed=made.replayed)
-
-
-async def _pile(
-    request: Request, tenant_id: str, asked: BatchJobSubmit, options: BatchOptions
-) -> Pile:
-    resources: Resources = request.state.resources
-    copier = Copier(asked.endpoint, asked.model)
-    if asked.input_files is None:
-        standing = await resources.standings.of(tenant_id)
-        checker = LineChecker(resources.catalog, resources.settings, options, standing=standing)
-        given = [copier.line(each) for each in asked.requests or ()]
-        return await sources.pile_of_requests(given, checker, options)
-    found = await sources.find_documents(
-        resources, tenant_id, asked.input_files, param="input_files"
-    )
-    return await copy_files(request, [found[each] for each in asked.input_files], copier)
-
-
-async def _store(
-    request: Request,
-    tenant_id: str,
-    asked: BatchJobSubmit,
-    options: BatchOptions,
-    *,
-    pile: Pile,
-    claim: IdempotencyClaim | None,
-) -> Creation:
-    resources: Resources = request.state.resources
-    settings, batch_id = resources.settings, new_id("batch")
-    created_at, window = moment_of(batch_id) or now_ms(), f"{asked.timeout_hours}h"
-    complete_by = created_at + window_ms(window)
-    check_deadline(complete_by, created_at, settings, param="timeout_hours")
-    sources.refuse_too_many(pile.lines, settings.max_batch_lines, param="requests")
-    await request.state.admission.admit_load(tenant_id, pile.load)
-    source, new_file = await sources.keep(
-        pile, resources, tenant_id=tenant_id, name=f"{batch_id}.jsonl"
-    )
-    draft = BatchDraft(
-        id=batch_id,
-        tenant_id=tenant_id,
-        created_at=created_at,
-        completion_window=window,
-        complete_by=complete_by,
-        options=options,
-        source=source,
-        new_file=new_file,
+    draft = draft_batch(
+        who.tenant_id,
+        BatchOptions(endpoint=asked.endpoint, copied_from=asked.input_files or []),
+        resources.settings,
+        window=f"{asked.timeout_hours}h",
+        param="timeout_hours",
         tags=asked.metadata or {},
         idempotency=claim,
         model=asked.model,
     )
-    return await store_draft(resources, draft)
+    made = await take_in(request, draft, await _pile(request, draft, asked, given))
+    return _answer(batch_job(made.batch), replayed=made.replayed)
+
+
+async def _pile(request: Request, draft: BatchDraft, asked: BatchJobSubmit, given: Given) -> Pile:
+    resources: Resources = request.state.resources
+    copier = Copier(asked.endpoint, asked.model)
+    if asked.input_files is None:
+        checker = await sources.checker_of(resources, draft.options, draft.tenant_id)
+        return await sources.pile_of_requests(
+            given, checker, draft.options, resources.blobs, read=copier.line
+        )
+    found = await sources.find_documents(
+        resources, draft.tenant_id, asked.input_files, param="input_files"
+    )
+    return await copy_files(request, [found[each] for each in asked.input_files], copier)
 
 
 async def index(request: Request) -> Response:

@@ -7,18 +7,15 @@ import orjson
 from sqlalchemy import Row
 from starlette.requests import Request
 
-from api.batches.checking import Turns
-from api.batches.sources import BYTES_A_TOKEN, MEDIA_TYPE, Pile
+from api.batches.given import parse_element, write_lines
+from api.batches.sources import BYTES_A_TOKEN, Pile
 from api.mistral.asked import Body, chat_of, embeddings_of
-from api.multipart import FOLDER, ReceivedFile
 from shared.batches.line_reader import LineCutter, RawLine
 from shared.batches.model import InputKind
 from shared.errors import BadRequest, TooLarge
-from shared.files.blobs import new_key
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
-WRITTEN_BYTES = 256 * 1024
 GROWTH = 4
 """A copy says in every line what Mistral's say once: it is longer, but by no more than this times."""
 _TOLD: Mapping[Endpoint, Callable[[Body], Body]] = {
@@ -28,35 +25,34 @@ _TOLD: Mapping[Endpoint, Callable[[Body], Body]] = {
 
 
 class Copier:
-    """Writes Mistral's lines as ours, numbered on and on; what is no request is left for the check."""
+    """Writes Mistral's lines as ours; what is no request is left for the check."""
 
     def __init__(self, endpoint: Endpoint, model: str | None) -> None:
         self._endpoint = endpoint
         self._model = model
-        self.count = 0
 
-    def line(self, given: Any) -> Any:
-        """Return a line as ours."""
-        self.count += 1
+    def line(self, element: bytes, number: int) -> bytes:
+        """Return a line of a body as ours."""
+        return orjson.dumps(self._whole(parse_element(element, number), number))
+
+    def copied(self, raw: bytes, number: int) -> bytes:
+        """Return a line of a file as ours."""
+        try:
+            return orjson.dumps(self._whole(orjson.loads(raw), number))
+        except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+            return raw
+
+    def _whole(self, given: Any, number: int) -> Any:
         if not isinstance(given, dict):
             return given
         custom_id = given.get("custom_id")
-        named = str(self.count - 1) if custom_id is None else custom_id
+        named = str(number - 1) if custom_id is None else custom_id
         whole = {"method": "POST", "url": self._endpoint, **given, "custom_id": named}
         body = given.get("body")
         if isinstance(body, dict):
             model = {} if self._model is None else {"model": self._model}
             whole["body"] = _TOLD[self._endpoint]({**model, **body})
         return whole
-
-    def raw(self, raw: bytes) -> bytes:
-        """Return a line as ours, with its end."""
-        try:
-            given = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            self.count += 1
-            return raw + b"\n"
-        return orjson.dumps(self.line(given)) + b"\n"
 
 
 async def copy_files(request: Request, files: Sequence[Row[Any]], copier: Copier) -> Pile:
@@ -71,33 +67,32 @@ async def copy_files(request: Request, files: Sequence[Row[Any]], copier: Copier
         if file.purpose != "batch":
             detail = f"The file `{file.id}` was uploaded with the purpose `{file.purpose}`: upload it with `batch`."
             raise BadRequest(detail, param="input_files", code="invalid_file_purpose")
-    key = new_key(FOLDER)
     most = GROWTH * resources.settings.max_file_bytes
-    lines = _lines(resources, files, copier)
-    size, sha256 = await resources.blobs.put_stream(key, lines, most)
-    received = ReceivedFile(key, "batch.jsonl", MEDIA_TYPE, size, sha256, copier.count)
-    return Pile(InputKind.JSONL, copier.count, size, size // BYTES_A_TOKEN, received=received)
+    received = await write_lines(
+        resources.blobs,
+        _lines(resources, files),
+        copier.copied,
+        name="batch.jsonl",
+        max_bytes=most,
+    )
+    tokens = received.size // BYTES_A_TOKEN
+    return Pile(InputKind.JSONL, received.lines, received.size, tokens, received=received)
 
 
-async def _lines(
-    resources: Resources, files: Sequence[Row[Any]], copier: Copier
-) -> AsyncIterator[bytes]:
-    turns, written = Turns(), bytearray()
+async def _lines(resources: Resources, files: Sequence[Row[Any]]) -> AsyncIterator[bytes]:
     longest, most = resources.settings.max_body_bytes, resources.settings.max_batch_lines
+    count = 0
     for file in files:
         cutter = LineCutter(longest=longest)
         async for piece in resources.blobs.stream(file.blob):
             for cut in cutter.feed(piece):
-                written += copier.raw(_held(cut, file.id, longest))
-                await turns.breathe()
-            _refuse_many(copier.count, most)
-            if len(written) >= WRITTEN_BYTES:
-                yield bytes(written)
-                written.clear()
+                count += 1
+                yield _held(cut, file.id, longest)
+            _refuse_many(count, most)
         for cut in cutter.finish():
-            written += copier.raw(_held(cut, file.id, longest))
-    _refuse_many(copier.count, most)
-    yield bytes(written)
+            count += 1
+            yield _held(cut, file.id, longest)
+    _refuse_many(count, most)
 
 
 def _held(cut: RawLine, file_id: str, longest: int) -> bytes:

@@ -81,8 +81,10 @@ def test_an_answer_has_what_the_sdk_insists_on() -> None:
 
 def test_lines_become_whole_requests() -> None:
     copier = Copier(Endpoint.CHAT, "m")
-    one = copier.line({"body": {"messages": [HI], "random_seed": 1}})
-    two = copier.line({"custom_id": "mine", "body": {"model": "other", "messages": [HI]}})
+    asked: Any = {"body": {"messages": [HI], "random_seed": 1}}
+    named: Any = {"custom_id": "mine", "body": {"model": "other", "messages": [HI]}}
+    one = orjson.loads(copier.line(orjson.dumps(asked), 1))
+    two = orjson.loads(copier.line(orjson.dumps(named), 2))
 
     assert one == {
         "custom_id": "0",
@@ -96,13 +98,14 @@ def test_lines_become_whole_requests() -> None:
 def test_what_is_no_line_is_left_for_the_check() -> None:
     copier = Copier(Endpoint.EMBEDDINGS, None)
 
-    assert copier.raw(b"nonsense") == b"nonsense\n"
-    assert copier.raw(b"[1]") == b"[1]\n"
-    assert orjson.loads(copier.raw(b'{"body": 3, "more": 1}')) == {
+    assert copier.copied(b"nonsense", 1) == b"nonsense"
+    assert copier.copied(b"[1]", 2) == b"[1]"
+    deep = b'{"body": ' + b"[" * 400 + b"]" * 400 + b"}"
+    assert copier.copied(deep, 3) == deep
+    assert orjson.loads(copier.copied(b'{"body": 3, "more": 1}', 3)) == {
         "custom_id": "2",
         "method": "POST",
         "url": "/v1/embeddings",
         "body": 3,
         "more": 1,
     }
-    assert copier.count == 3
