@@ -34,6 +34,9 @@ Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9
 Tier = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+LARGEST = 4_000_000_000
+"""What the limiter counts exactly; a lane beyond it could not be built, and all JSON can say it."""
+Count = Annotated[int, Field(gt=0, le=LARGEST)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -76,13 +79,13 @@ class DeploymentRow(_Row):
     keys: list[str] = Field(default_factory=lambda: [""], min_length=1, max_length=200, repr=False)
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     region: Region | None = None
-    rpm: int | None = Field(default=None, gt=0)
-    tpm: int | None = Field(default=None, gt=0)
-    concurrency: int = Field(default=DEFAULT_CONCURRENCY, gt=0)
+    rpm: Count | None = None
+    tpm: Count | None = None
+    concurrency: Count = DEFAULT_CONCURRENCY
     timeout_s: Seconds | None = None
     price: PriceRow | None = None
-    context_tokens: int | None = Field(default=None, gt=0)
-    max_output_tokens: int | None = Field(default=None, gt=0)
+    context_tokens: Count | None = None
+    max_output_tokens: Count | None = None
     vision: bool = False
     capabilities: list[Capability] | None = None
     weight: Weight = 1
@@ -173,7 +176,7 @@ class BreakerRow(_Row):
 
     failure_rate: float = Field(default=USUAL_BREAKER.failure_rate, gt=0, le=1)
     window_s: float = Field(default=USUAL_BREAKER.window_s, ge=1, le=3600)
-    min_calls: int = Field(default=USUAL_BREAKER.min_calls, ge=1)
+    min_calls: Count = USUAL_BREAKER.min_calls
     cool_down_s: float = Field(default=USUAL_BREAKER.cool_down_s, gt=0, le=3600)
 
     def build(self) -> BreakerRule:
@@ -186,7 +189,7 @@ class DifficultyRow(_Row):
 
     simple: Names
     hard: Names
-    max_chars: int = Field(default=SIMPLE_CHARS, ge=0)
+    max_chars: int = Field(default=SIMPLE_CHARS, ge=0, le=LARGEST)
     hard_words: list[Name] = Field(default_factory=list)
     classifier: Name | None = None
 

@@ -2,10 +2,13 @@
 
 import pytest
 
+from shared.jobs.lanes import lane_of
 from shared.routing.catalog import contents_of
 from shared.routing.file import parse
 from shared.routing.lines import line_of
+from shared.routing.model import Target
 from shared.routing.problem import ConfigError
+from shared.routing.rows import LARGEST
 
 GOOD = """\
 # a comment
@@ -53,6 +56,8 @@ def test_a_good_file_is_taken() -> None:
         ('provider = "openai"', 'provider = "nobody"', 9, "deployments.1.provider", "no provider"),
         ('model = "gpt"', "rpm = 0", 7, "deployments.1.model", "it is missing"),
         ('model = "gpt"', 'model = "gpt"\nrpm = 0', 11, "deployments.1.rpm", "greater than 0"),
+        ('model = "gpt"', 'model = "gpt"\ntpm = 4_000_000_001', 11, "deployments.1.tpm", "less"),
+        ('model = "gpt"', 'model = "gpt"\nrpm = 10_000_000_000', 11, "deployments.1.rpm", "less"),
         ("input_usd = 1.0", "input_usd = -1", 14, "deployments.1.price.input_usd", "greater"),
         ("input_usd = 1.0", "colour = 1", 13, "deployments.1.price.input_usd", "missing"),
         ('keys = ["one", "two"]', 'keys = ["", "x"]', 7, "deployments.1", "needs a key"),
@@ -85,6 +90,15 @@ def test_what_is_wrong_is_told_by_line_and_field(
 
     assert words in said
     assert (where, what) == (line, field)
+
+
+def test_the_largest_limits_that_are_taken_have_a_lane() -> None:
+    limits = f"rpm = {LARGEST}\ntpm = {LARGEST}\nconcurrency = {LARGEST}\n"
+    row = f'[[deployments]]\nname = "a"\nprovider = "sandbox"\nmodel = "echo"\n{limits}'
+
+    lane = lane_of(Target(contents_of(parse(row)).deployments["a"], ""))
+
+    assert [each.unit for each in lane.buckets] == ["requests", "tokens"]
 
 
 def test_a_second_call_for_the_slow_needs_to_know_what_is_slow() -> None:
