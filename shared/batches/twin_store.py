@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, insert, literal_column, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -38,29 +38,7 @@ async def deserted(db: AsyncConnection, *, limit: int) -> Sequence[Row]:
 
     It has ended, or is gone (`state` None), or is paused and followed by lines of other batches.
     """
-    asker = aliased(Job)
-    waiting = _follower(Job)
-    followed = select(col(Job.follows).label("asker_id")).where(waiting).distinct().subquery()
-    joined = followed.outerjoin(asker, col(asker.id) == followed.c.asker_id)
-    elsewhere = aliased(Job)
-    held_from_others = and_(
-        col(asker.held).is_not(None),
-        select(col(elsewhere.id))
-        .where(
-            _follower(elsewhere),
-            col(elsewhere.follows) == col(asker.id),
-            col(elsewhere.batch_id) != col(asker.batch_id),
-        )
-        .exists(),
-    )
-    over = or_(col(asker.id).is_(None), col(asker.state).in_(ENDED), held_from_others)
-    query = select(
-        followed.c.asker_id,
-        col(asker.state).label("state"),
-        col(asker.generation).label("generation"),
-        col(asker.batch_id).label("batch_id"),
-    )
-    return await fetch(db, query.select_from(joined).where(over).limit(limit))
+    return await fetch(db, _DESERTED.limit(limit))
 
 
 async def followers(
@@ -122,3 +100,33 @@ def _following(asker_ids: Collection[str], not_of: str | None = None) -> list[Co
     if not_of is not None:
         mine.append(col(Job.batch_id) != not_of)
     return mine
+
+
+def _select_deserted() -> Select[Any]:
+    asker = aliased(Job)
+    waiting = _follower(Job)
+    followed = select(col(Job.follows).label("asker_id")).where(waiting).distinct().subquery()
+    joined = followed.outerjoin(asker, col(asker.id) == followed.c.asker_id)
+    elsewhere = aliased(Job)
+    held_from_others = and_(
+        col(asker.held).is_not(None),
+        select(col(elsewhere.id))
+        .where(
+            _follower(elsewhere),
+            col(elsewhere.follows) == col(asker.id),
+            col(elsewhere.batch_id) != col(asker.batch_id),
+        )
+        .exists(),
+    )
+    over = or_(col(asker.id).is_(None), col(asker.state).in_(ENDED), held_from_others)
+    query = select(
+        followed.c.asker_id,
+        col(asker.state).label("state"),
+        col(asker.generation).label("generation"),
+        col(asker.batch_id).label("batch_id"),
+    )
+    return query.select_from(joined).where(over)
+
+
+# Asked at every tick: that it is built costs more than the answer.
+_DESERTED = _select_deserted()

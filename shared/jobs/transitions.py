@@ -67,13 +67,17 @@ class Priority(StrEnum):
     @property
     def rank(self) -> int:
         """Order for the database: 0 goes first."""
-        return list(Priority).index(self)
+        return _RANKS[self]
 
     @classmethod
     def of_rank(cls, rank: int) -> "Priority":
         """Return the priority that has this rank."""
-        return list(cls)[rank]
+        return _BY_RANK[rank]
 
+
+# Every job asks, often: an enum is slow to list its members.
+_BY_RANK = tuple(Priority)
+_RANKS = {priority: rank for rank, priority in enumerate(_BY_RANK)}
 
 FINAL = frozenset(
     {JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED},

@@ -150,6 +150,8 @@ class RoundTrips:
         return self._pump
 
     async def _run(self) -> None:
+        # Whoever is called because of what is owed asks in this turn of the loop: one trip for both.
+        await asyncio.sleep(0)
         while batch := self._next_batch():
             try:
                 async with asyncio.timeout(self._timeout_s):

@@ -8,9 +8,11 @@ from shared.inference.dialect import EMBEDDING_DIALECTS, Dialect
 from shared.routing.model import Capability, Difficulty
 
 Json = Mapping[str, Any]
-_IMAGES = frozenset({"image_url", "input_image", "image"})
-_AUDIO = frozenset({"input_audio", "audio"})
-_FILES = frozenset({"file", "input_file", "document"})
+_MEDIA = {
+    **dict.fromkeys(("image_url", "input_image", "image"), Capability.VISION),
+    **dict.fromkeys(("input_audio", "audio"), Capability.AUDIO),
+    **dict.fromkeys(("file", "input_file", "document"), Capability.FILES),
+}
 _LIMITS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -111,7 +113,7 @@ def _output_tokens(body: Json) -> int:
 def _content(body: Json) -> tuple[list[str], set[Capability]]:
     texts, needs = list[str](), set[Capability]()
     for name in ("system", "instructions", "prompt", "input", "messages", "contents"):
-        for each in _pieces(body.get(name)):
+        for each in _pieces(body[name]) if name in body else ():
             if isinstance(each, str):
                 texts.append(each)
             else:
@@ -141,13 +143,9 @@ _NESTED = ("output", "parts", "content", "text")
 
 
 def _needs_of(part: Json) -> set[Capability]:
-    kind = str(part.get("type"))
-    if kind in _IMAGES:
-        return {Capability.VISION}
-    if kind in _AUDIO:
-        return {Capability.AUDIO}
-    if kind in _FILES:
-        return {Capability.FILES}
+    kind = part.get("type")
+    if isinstance(kind, str) and kind in _MEDIA:
+        return {_MEDIA[kind]}
     data = _part(part, "inlineData", "inline_data") or _part(part, "fileData", "file_data")
     return _needs_of_medium(data) if data else set()
 

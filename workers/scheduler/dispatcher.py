@@ -206,7 +206,9 @@ class Dispatcher:
     ) -> dict[str, list[Candidate]]:
         """Return what is due of the first tenants that have any, who is next first."""
         wanted = min(most, MOST_TENANTS, len(tenants))
-        look = min(MOST_LOOK, max(LEAST_LOOK, ceil(2 * most / wanted))) + self._given.of_lane(lane)
+        # Alone a tenant gets all of it; of several one may get more than its part.
+        part = most if len(tenants) == 1 else ceil(2 * most / wanted)
+        look = min(MOST_LOOK, max(LEAST_LOOK, part)) + self._given.of_lane(lane)
         aged_before = now_ms() - round(self._settings.bulk_ages_s * 1000)
         queues: dict[str, list[Candidate]] = {}
         for tenant in some_of(tenants, self._turns, most=MOST_LOOKS):
