@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
-from api.surfaces import gemini_error
 from shared.batches.model import ENDED, BatchState
 from shared.batches.results import ascii_json
 from shared.batches.view import ended
 from shared.clock import rfc3339
 from shared.database import Row
+from shared.dialects.errors import google_status
 from shared.errors import Conflict, Gone, PenstockError, Unavailable
 from shared.jobs.failures import failure_of
 from shared.jobs.transitions import JobState
@@ -39,7 +39,10 @@ def batch_operation(batch: Row) -> dict[str, Any]:
     }
     if state is BatchState.FAILED:
         first: Mapping[str, Any] = next(iter(batch["errors"] or ()), {})
-        told["error"] = {"code": 3, "message": str(first.get("message") or "No line can be done.")}
+        told["error"] = {
+            "code": _INVALID,
+            "message": str(first.get("message") or "No line can be done."),
+        }
     return told
 
 
@@ -76,10 +79,32 @@ def outcome(job: Row, body: bytes | None) -> bytes:
     if failure is None and body is not None:
         return b'{"response":' + ascii_json(body) + noted + b"},"
     failure = failure or PenstockError("The answer that was stored cannot be found any more.")
-    told = gemini_error(failure, None)["error"]
     # Its SDK takes no objects for details here.
-    status = {"code": told["code"], "message": told["message"]}
+    status = {"code": _rpc_code(job, failure), "message": failure.detail}
     return b'{"error":' + ascii_json(orjson.dumps(status)) + noted + b"},"
+
+
+def _rpc_code(job: Row, failure: PenstockError) -> int:
+    if job["deleted_at"] is None and job["state"] in _ENDS:
+        return _ENDS[job["state"]]
+    return _RPC_CODES.get(google_status(failure.status), _UNKNOWN)
+
+
+_ENDS = {JobState.CANCELLED: 1, JobState.EXPIRED: 4}
+_INVALID, _UNKNOWN = 3, 2
+_RPC_CODES = {
+    "INVALID_ARGUMENT": _INVALID,
+    "DEADLINE_EXCEEDED": 4,
+    "NOT_FOUND": 5,
+    "PERMISSION_DENIED": 7,
+    "RESOURCE_EXHAUSTED": 8,
+    "FAILED_PRECONDITION": 9,
+    "ABORTED": 10,
+    "INTERNAL": 13,
+    "UNAVAILABLE": 14,
+    "UNAUTHENTICATED": 16,
+}
+"""`google.rpc.Code`: what is told of one of many is no answer of HTTP's."""
 
 
 def _failure(job: Row, body: bytes | None) -> PenstockError | None:

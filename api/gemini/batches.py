@@ -24,7 +24,7 @@ from api.gemini.paging import bad_token, name_of, page_size, token_of
 from api.pagination import Position, moment_of
 from shared.auth.permissions import Permission
 from shared.batches import store
-from shared.batches.model import ENDED
+from shared.batches.model import ENDED, BatchState
 from shared.batches.options import BatchOptions
 from shared.database import Row
 from shared.errors import NotFound
@@ -34,6 +34,8 @@ from shared.resources import Resources
 JSON = "application/json"
 MODELS = "models/"
 DEFAULT_PAGE, MOST = 50, 1000
+_TOLD = ENDED - {BatchState.FAILED}
+"""An operation has a response or an error, never both."""
 
 
 async def create(request: Request) -> Response:
@@ -99,7 +101,7 @@ async def get(request: Request) -> Response:
     """Return a batch; when it has ended, with what became of each request."""
     who = await principal(request, Permission.JOBS_READ)
     batch = await _load(request, who.tenant_id)
-    if batch["state"] not in ENDED or batch["purged_at"] is not None:
+    if batch["state"] not in _TOLD or batch["purged_at"] is not None:
         return _json(batch_operation(batch))
     pieces = whole_operation(request.state.resources, batch)
     # A database that is away must be found out before the head of the response is sent.

@@ -6,19 +6,16 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from sqlalchemy import select, update
-from sqlmodel import col
+from sqlalchemy import update
 
 from api.anthropic.version import BETAS
 from shared.auth.permissions import Role
 from shared.batches.model import Batch
-from shared.jobs.model import Job
 from shared.jobs.transitions import JobState, Reason
 from tests.api.anthropic.messages import ANSWER, ASKED, MESSAGE
+from tests.api.batches.leading import jobs, lead, read
 from tests.api.openai.hand import Hand
 from tests.api.whole_app import WholeApp
-from tests.integration.batches.yard import a_yard
-from workers.batches.turns import Turns
 
 PATH = "/v1/messages/batches"
 Json = dict[str, Any]
@@ -33,26 +30,6 @@ async def create(app: WholeApp, *names: str, path: str = PATH) -> Json:
     assert reply.status_code == 200, reply.text
     made: Json = reply.json()
     return made
-
-
-async def read(app: WholeApp) -> None:
-    """Do what the leader does with new batches."""
-    turns = Turns(app.resources)
-    while await turns.perform():
-        pass
-
-
-async def lead(app: WholeApp) -> None:
-    """Do what the leader does with batches that run."""
-    async with a_yard(app.resources, app.tenant_id) as yard:
-        await yard.lead()
-
-
-async def jobs(app: WholeApp) -> dict[str, str]:
-    """Return the jobs by their custom ids."""
-    async with app.resources.database.reading() as db:
-        rows = (await db.execute(select(col(Job.id), col(Job.custom_id)))).all()
-    return {row.custom_id: row.id for row in rows}
 
 
 async def got(app: WholeApp, path: str) -> Any:

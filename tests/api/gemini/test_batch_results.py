@@ -13,8 +13,9 @@ from shared.batches import store
 from shared.batches.model import Batch
 from shared.database import Row
 from shared.errors import Gone
+from tests.api.batches.leading import jobs, lead, read
 from tests.api.gemini.asking import HELLO, answer
-from tests.api.gemini.test_batches import create, got, jobs, lead, read
+from tests.api.gemini.test_batches import create, got
 from tests.api.openai.hand import Hand
 from tests.api.whole_app import WholeApp
 

@@ -4,18 +4,14 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import select
-from sqlmodel import col
 
-from shared.jobs.model import Job
 from shared.jobs.transitions import JobState, Reason
 from tests.api.batches.clerk import Clerk
+from tests.api.batches.leading import jobs, lead, read
 from tests.api.documented import Checked
 from tests.api.gemini.asking import HELLO, act, answer
 from tests.api.openai.hand import Hand
 from tests.api.whole_app import ADMIN_KEY, WholeApp
-from tests.integration.batches.yard import a_yard
-from workers.batches.turns import Turns
 
 CREATE = act("batchGenerateContent")
 GOOGLES = {"x-goog-api-key": ADMIN_KEY}
@@ -38,25 +34,6 @@ async def got(app: WholeApp, name: str, prefix: str = "/v1beta") -> dict[str, An
     assert reply.status_code == 200, reply.text
     told: dict[str, Any] = reply.json()
     return told
-
-
-async def read(app: WholeApp) -> None:
-    """Do what the leader does with new batches."""
-    turns = Turns(app.resources)
-    while await turns.perform():
-        pass
-
-
-async def lead(app: WholeApp) -> None:
-    """Do what the leader does with batches that run."""
-    async with a_yard(app.resources, app.tenant_id) as yard:
-        await yard.lead()
-
-
-async def jobs(app: WholeApp) -> dict[str, str]:
-    async with app.resources.database.reading() as db:
-        rows = (await db.execute(select(col(Job.id), col(Job.custom_id)))).all()
-    return {row.custom_id: row.id for row in rows}
 
 
 async def test_a_batch_from_its_requests_to_its_answers(app: WholeApp, hand: Hand) -> None:
@@ -102,7 +79,7 @@ async def test_a_batch_from_its_requests_to_its_answers(app: WholeApp, hand: Han
     # In the order of the requests, not of their ends.
     outcomes = over["metadata"]["output"]["inlinedResponses"]["inlinedResponses"]
     assert outcomes == [
-        {"error": {"code": 400, "message": "no"}},
+        {"error": {"code": 3, "message": "no"}},
         {"response": whole, "metadata": {"key": "é"}},
     ]
     assert over["response"]["inlinedResponses"]["inlinedResponses"] == outcomes
@@ -135,7 +112,7 @@ async def test_cancel_and_delete(app: WholeApp) -> None:
     assert (stopped.json(), gone.json()) == ({}, {})
     assert over["metadata"]["state"] == "BATCH_STATE_CANCELLED"
     (outcome,) = over["response"]["inlinedResponses"]["inlinedResponses"]
-    assert outcome["error"]["code"] == 409
+    assert outcome["error"]["code"] == 1
     assert "response" not in await got(app, name)
 
 

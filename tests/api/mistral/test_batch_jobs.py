@@ -3,17 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from sqlmodel import col
 
 from shared.batches.model import BatchInput
-from shared.jobs.model import Job
 from shared.jobs.transitions import JobState, Reason
 from tests.api.batches.clerk import Clerk, jsonl
+from tests.api.batches.leading import jobs, lead, read
 from tests.api.openai.hand import Hand, completion
 from tests.api.whole_app import WholeApp
-from tests.integration.batches.yard import a_yard
-from workers.batches.turns import Turns
 
 PATH = "/mistral/v1/batch/jobs"
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -37,25 +33,6 @@ async def got(app: WholeApp, batch_id: str, query: str = "") -> dict[str, Any]:
     assert reply.status_code == 200, reply.text
     told: dict[str, Any] = reply.json()
     return told
-
-
-async def read(app: WholeApp) -> None:
-    """Do what the leader does with new batches."""
-    turns = Turns(app.resources)
-    while await turns.perform():
-        pass
-
-
-async def lead(app: WholeApp) -> None:
-    """Do what the leader does with batches that run."""
-    async with a_yard(app.resources, app.tenant_id) as yard:
-        await yard.lead()
-
-
-async def jobs(app: WholeApp) -> dict[str, str]:
-    async with app.resources.database.reading() as db:
-        rows = (await db.execute(select(col(Job.id), col(Job.custom_id)))).all()
-    return {row.custom_id: row.id for row in rows}
 
 
 async def test_requests_in_the_body(app: WholeApp, hand: Hand) -> None:
