@@ -1,8 +1,9 @@
 """Breakers: a deployment that keeps failing is left alone, and asked again by one probe at a time.
 
 Calls of a closed breaker cost no round trip: what went well is counted here and told in groups, a
-failure at once; what all processes know comes back by a task that reads it. While Redis is away every
-breaker counts as closed: the limiter stops calls anyway.
+failure at once; what all processes know comes back by a task that reads it. While Redis is away what was
+read last holds: the limiter stops calls anyway, and when it lets them go again that must not be at once
+to what is down.
 """
 
 import asyncio
@@ -142,7 +143,7 @@ class Breakers:
         try:
             reply = await self._run("probe", deployment, rule, call, _ms(PROBE_LEASE_S))
         except AWAY:
-            return Pass(deployment, rule)
+            return Shut(ASK_AGAIN_S)
         if reply[0] == YOURS:
             granted = Pass(deployment, rule, probe=call)
             self._probes[call] = granted
@@ -200,7 +201,7 @@ class Breakers:
             except AWAY as error:
                 if not self._away:
                     log.warning("breakers.unknown", error=str(error))
-                self._away, self._standings = True, {}
+                self._away = True
             except Exception:
                 # Whatever happened once must not end what leads around failures.
                 log.exception("breakers.crashed")

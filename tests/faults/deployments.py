@@ -57,6 +57,7 @@ ALL = (
     Deployment("halting", timeout_s=1.5),
     Deployment("swamped"),
     Deployment("absent", base_url=NOBODY),
+    Deployment("ailing", concurrency=8),
 )
 BY_NAME = {each.name: each for each in ALL}
 
@@ -86,6 +87,7 @@ ROUTES = (
     Route("patient", ("resting",), cool_down_s=5),
     Route("spoken-for", ("mute", "backup")),
     Route("present", ("absent", "backup")),
+    Route("ailing-alone", ("ailing",), cool_down_s=3),
 )
 
 

@@ -1,6 +1,5 @@
 """Redis away, emptied, restarted, or losing replies: time is lost, never work (scenarios 18–20, 24, 26)."""
 
-import shutil
 import time
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ from tests.faults import lanes, oracle
 from tests.faults.deployments import BY_NAME
 from tests.faults.limits import most_at_once
 from tests.faults.polling import stays, until
+from tests.faults.redis_loss import FORGETFUL, lose_data
 from tests.faults.redis_proxy import LossyProxy
 from tests.faults.service import Service
 
@@ -86,7 +86,7 @@ def test_settlements_reach_redis_exactly_once(service: Service) -> None:
     assert spent == pytest.approx(used, abs=1)
 
 
-@pytest.mark.parametrize("how", ["flush", "restart"])
+@pytest.mark.parametrize("how", FORGETFUL)
 def test_redis_forgets_everything(service: Service, how: str) -> None:
     # Leases come back with a sweep or a renewal; until then many a waiting job is looked at again.
     service.scheduler.stop()
@@ -96,7 +96,7 @@ def test_redis_forgets_everything(service: Service, how: str) -> None:
     service.upstream.script(rule("gate"))
     service.client.submit_many(12, "narrow")
     service.upstream.wait(lambda seen: seen["gated"] == 4)
-    _lose_data(service, how)
+    lose_data(service, how)
 
     stays(lambda: len(_calls(service)) == 4, "no burst above the limit", for_s=2.5)
 
@@ -106,13 +106,13 @@ def test_redis_forgets_everything(service: Service, how: str) -> None:
     assert most_at_once([call for case in cases for call in case.calls]) <= 4
 
 
-@pytest.mark.parametrize("how", ["flush", "restart"])
+@pytest.mark.parametrize("how", FORGETFUL)
 def test_wakeups_and_buckets_are_lost(service: Service, how: str) -> None:
     service.worker.kill()
     service.client.submit_many(12, "paced")
     with service.redis_client() as client:
         until(lambda: client.llen("dramatiq:standard"), "the wake-ups are in Redis")
-    _lose_data(service, how)
+    lose_data(service, how)
     service.worker.start()
 
     cases = oracle.settle(service)
@@ -159,17 +159,6 @@ def test_replies_of_the_limiter_are_lost(service: Service, lossy: LossyProxy) ->
     assert lossy.lost >= 4
     assert [len(case.calls) for case in cases] == [1] * 5
     until(lambda: lanes.leases(service, "single") == 0, "no slot was taken twice")
-
-
-def _lose_data(service: Service, how: str) -> None:
-    if how == "flush":
-        with service.redis_client() as client:
-            client.flushall()
-    else:
-        service.redis.kill()
-        for kept in service.redis.folder.glob("appendonly*"):  # a folder since Redis 7
-            shutil.rmtree(kept) if kept.is_dir() else kept.unlink()
-        service.redis.start()
 
 
 def _calls(service: Service) -> list[object]:
