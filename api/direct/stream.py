@@ -6,7 +6,7 @@ piece: by CPU a short stream costs fifteen times as much with it, a piece of a l
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from redis import RedisError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from api.direct.aside import aside, dropped_header
 from api.direct.call import Call, failure_response
 from api.direct.failures import StreamBroken
 from api.direct.framing import Framing
@@ -78,6 +79,7 @@ class AnswerStream:
                 await outlet.write(b"")
             with vigil(call, receive, deltas=True) as kept:
                 follower = _Follower(call, kept, self._tempo, self._framing, self._floor)
+                outlet.beside = follower.beside
                 async with aclosing(follower.pieces()) as pieces:
                     async for piece in pieces:
                         await outlet.write(piece)
@@ -100,13 +102,14 @@ class AnswerStream:
 
 
 class _Outlet:
-    """Sends the head with the first piece."""
+    """Sends the head with the first piece, and with it what is known by then."""
 
     def __init__(self, call: Call, send: Send, send_s: float) -> None:
         self._call = call
         self._send = send
         self._send_s = send_s
         self.begun = False
+        self.beside: Mapping[str, str] = {}
 
     async def write(self, piece: bytes, *, more: bool = True) -> None:
         try:
@@ -120,17 +123,21 @@ class _Outlet:
             raise SlowReader from error
 
     def _start(self) -> dict[str, object]:
-        headers = {**HEAD, **self._call.headers()}
+        headers = {**HEAD, **self._call.headers(), **self.beside}
         raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         return {"type": "http.response.start", "status": 200, "headers": raw}
 
 
 class _Follower:
-    """Turns what is heard of a job into pieces to send; behind all of it stands the stored result."""
+    """Turns what is heard of a job into pieces to send; behind all of it stands the stored result.
+
+    `beside` holds the headers that what was heard calls for.
+    """
 
     def __init__(
         self, call: Call, kept: Vigil, tempo: Tempo, framing: Framing, floor: int | None
     ) -> None:
+        self.beside: dict[str, str] = {}
         self._call = call
         self._vigil = kept
         self._watch = kept.watch
@@ -223,11 +230,13 @@ class _Follower:
             if self._version:
                 self._refuse_restart()
             self._version, self._number = newest, 0
+            self.beside.clear()
             self._whole = self._lost = False
         pieces = []
         for delta in deltas:
             if self._is_next(delta):
                 self._whole = delta.last
+                self.beside.update(dropped_header(delta.dropped))
                 if piece := self._framing.encode(delta.chunks):
                     pieces.append(piece)
         return pieces
@@ -254,6 +263,7 @@ class _Follower:
         if (failure := failure_of(full.job, raw)) is not None:
             raise failure
         pieces = self._pieces(self._take_heard())
+        self.beside.update(aside(full))
         if full.job["version"] != self._version + 1:
             # Another claim than the streamed one completed it.
             self._refuse_restart()

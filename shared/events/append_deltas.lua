@@ -1,6 +1,7 @@
 -- Appends entries to the streams of their jobs, and tells who listens.
 -- KEYS: a stream for each entry. ARGV: how many entries a stream keeps at most, how long it is
--- kept in ms, then for each entry its id, whether it is the last (`1` or `0`), and its chunks.
+-- kept in ms, then for each entry its id, whether it is the last (`1` or `0`) with names of what
+-- was dropped behind it, and its chunks.
 -- Returns how many were refused because the stream is past them: a late writer, or a repetition.
 -- A key that is no stream holds up nobody else either.
 local most, keep_ms = ARGV[1], ARGV[2]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote, unquote
 
 from redis.asyncio import Redis
 
@@ -19,9 +20,10 @@ LAST = b"1"
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One entry: `chunks` is a JSON array of `chat.completion.chunk` objects.
+    """One entry: `chunks` is a JSON array of events in the dialect of the job.
 
     `last` says that the call came to its proper end with this entry; the array may then be empty.
+    `dropped` names what of the request the provider that speaks was not told.
     """
 
     job_id: str
@@ -29,6 +31,7 @@ class Delta:
     number: int
     chunks: bytes
     last: bool
+    dropped: tuple[str, ...] = ()
 
 
 class DeltaLog:
@@ -53,7 +56,7 @@ class DeltaLog:
             return
         args: list[int | str | bytes] = [*self._limits]
         for delta in deltas:
-            args += (f"{delta.version}-{delta.number}", int(delta.last), delta.chunks)
+            args += (f"{delta.version}-{delta.number}", _flags(delta), delta.chunks)
         await self._script(keys=[channel_of(delta.job_id) for delta in deltas], args=args)
 
     async def after(
@@ -77,10 +80,18 @@ def channel_of(job_id: str) -> str:
 
 def parse(job_id: str, message: bytes) -> Delta:
     """Read what was published on a job's channel."""
-    entry, last, chunks = message.split(b" ", 2)
-    return _delta(job_id, entry, last, chunks)
+    entry, flags, chunks = message.split(b" ", 2)
+    return _delta(job_id, entry, flags, chunks)
 
 
-def _delta(job_id: str, entry: bytes, last: bytes, chunks: bytes) -> Delta:
+def _flags(delta: Delta) -> str:
+    # Neither a space nor a comma of a client's own names may stand between ours.
+    names = ",".join(quote(name, safe="") for name in delta.dropped)
+    return f"{int(delta.last)}{names}"
+
+
+def _delta(job_id: str, entry: bytes, flags: bytes, chunks: bytes) -> Delta:
     version, _, number = entry.partition(b"-")
-    return Delta(job_id, int(version), int(number), chunks, last == LAST)
+    names = flags[1:].decode("ascii")
+    dropped = tuple(map(unquote, names.split(","))) if names else ()
+    return Delta(job_id, int(version), int(number), chunks, flags[:1] == LAST, dropped)

@@ -132,6 +132,8 @@ class JobDeltas:
         self._chunks: list[bytes] = []
         self._bytes = 0
         self._ends = False
+        self.dropped: tuple[str, ...] = ()
+        """What the provider that speaks was not told; it stands with every entry: readers may miss one."""
         # Tried once: it may have been written, so it must be repeated just as it is.
         self._tried: Delta | None = None
         self._confirmed = asyncio.Event()
@@ -172,7 +174,9 @@ class JobDeltas:
         if self._tried is None and self._holds:
             self._number += 1
             chunks = b"[" + b",".join(self._chunks) + b"]"
-            self._tried = Delta(self._job_id, self._version, self._number, chunks, self._ends)
+            self._tried = Delta(
+                self._job_id, self._version, self._number, chunks, self._ends, self.dropped
+            )
             self._writer.held_bytes += len(chunks) - self._bytes
             self._chunks, self._bytes, self._ends = [], 0, False
         return self._tried

@@ -127,7 +127,7 @@ async def _perform(
         return asking.answer(await provider.embed(asking.request))
     if trial.heard is None:
         return asking.answer(await provider.generate(asking.request))
-    voice, whole = stage.voice(trial.number, trial.heard), False
+    voice, whole = stage.voice(trial.number, trial.heard, trial.dropped), False
     try:
         async with aclosing(provider.stream(asking.request)) as chunks:
             response = await read_stream(chunks, trial.heard, voice)

@@ -26,14 +26,15 @@ class Stage:
         self.speaker: int | None = None
         self.spoken = asyncio.Event()
 
-    def voice(self, number: int, heard: Heard) -> "Voice":
-        """Return what takes the chunks of one of the calls."""
-        return Voice(self, number, heard, holds_back=self._holds_back)
+    def voice(self, number: int, heard: Heard, dropped: tuple[str, ...] = ()) -> "Voice":
+        """Return what takes the chunks of one of the calls, which was not told what was dropped."""
+        return Voice(self, number, heard, dropped, holds_back=self._holds_back)
 
-    def take(self, number: int) -> bool:
+    def take(self, number: int, dropped: tuple[str, ...]) -> bool:
         """Let a call speak, if nobody else does; False when another one was first."""
         if self.speaker is None:
             self.speaker = number
+            self.deltas.dropped = dropped
             self._hold.told = True
             self.spoken.set()
         return self.speaker == number
@@ -50,10 +51,19 @@ class Stage:
 class Voice:
     """The chunks of one call on their way to the client, or to nobody."""
 
-    def __init__(self, stage: Stage, number: int, heard: Heard, *, holds_back: bool) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        number: int,
+        heard: Heard,
+        dropped: tuple[str, ...],
+        *,
+        holds_back: bool,
+    ) -> None:
         self._stage = stage
         self._number = number
         self._heard = heard
+        self._dropped = dropped
         self._waits = holds_back
         self._held: list[tuple[dict[str, Any], bool]] = []
 
@@ -72,7 +82,7 @@ class Voice:
             self._stage.deltas.flush(last=whole)
 
     def _tell(self) -> None:
-        if self._stage.take(self._number):
+        if self._stage.take(self._number, self._dropped):
             for chunk, at_once in self._held:
                 self._stage.deltas.add(chunk, at_once=at_once)
         self._held.clear()

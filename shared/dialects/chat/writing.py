@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from shared.dialects.adjusted import effort_of
 from shared.dialects.chat.calls import write_call, write_choice, write_tool
 from shared.dialects.chat.media import write_media
 from shared.dialects.translator import Unsupported, Written
@@ -23,7 +24,6 @@ from shared.inference.generation import GenerationRequest, Tuning
 MOST_STOPS = 4
 TIERS = frozenset({"auto", "default", "flex", "scale", "priority"})
 PARAGRAPH = "\n\n"
-LITTLE_THOUGHT, SOME_THOUGHT = 4_096, 16_384
 AS_THEY_ARE = {
     "temperature": "temperature",
     "top_p": "top_p",
@@ -57,8 +57,9 @@ def write_request(request: GenerationRequest) -> Written:
     if request.logprobs is not None:
         body |= {"logprobs": True} | _if_any("top_logprobs", request.logprobs)
     sampling, dropped = write_sampling(request.tuning)
-    body |= sampling | write_stop(request.stop) | _effort(request.tuning)
-    return Written(body | _service(request), dropped)
+    effort, changed = effort_of(request.tuning)
+    body |= sampling | write_stop(request.stop) | _if_any("reasoning_effort", effort)
+    return Written(body | _service(request), (*dropped, *changed))
 
 
 def write_sampling(tuning: Tuning) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -157,17 +158,6 @@ def _format(wanted: Format) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": schema}
 
 
-def _effort(tuning: Tuning) -> dict[str, Any]:
-    """Return how hard to think; a budget is said as the effort that it stands for."""
-    budget = tuning.thinking_tokens
-    if tuning.effort is not None or budget is None:
-        return {} if tuning.effort is None else {"reasoning_effort": tuning.effort}
-    if budget <= 0:
-        return {"reasoning_effort": "none"} if budget == 0 else {}
-    most = "high" if budget > SOME_THOUGHT else "medium"
-    return {"reasoning_effort": "low" if budget <= LITTLE_THOUGHT else most}
-
-
 def _service(request: GenerationRequest) -> dict[str, Any]:
     tuning = request.tuning
     said: dict[str, Any] = {}
@@ -179,5 +169,5 @@ def _service(request: GenerationRequest) -> dict[str, Any]:
     return said
 
 
-def _if_any(name: str, value: int) -> dict[str, int]:
+def _if_any(name: str, value: int | str | None) -> dict[str, int | str]:
     return {name: value} if value else {}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.dialects.adjusted import lowered, reworded
 from shared.dialects.gemini.fields import Fields, fields, integer, number, text, texts
 from shared.dialects.gemini.schema import json_schema
 from shared.dialects.translator import Unreadable, Unsupported
@@ -173,8 +174,12 @@ def _written_thinking(tuning: Tuning) -> tuple[dict[str, Any] | None, list[str]]
     tokens, effort = tuning.thinking_tokens, tuning.effort
     if tokens is not None:
         # Who sets a budget wants to see what it is spent on; an effort is also set to save.
-        return {"thinkingBudget": min(tokens, MOST_THINKING), "includeThoughts": True}, []
+        written = {"thinkingBudget": min(tokens, MOST_THINKING), "includeThoughts": True}
+        changed = [lowered("thinking_tokens", MOST_THINKING)] if tokens > MOST_THINKING else []
+        return written, [*changed, *(["effort"] if effort is not None else [])]
     if effort is None:
         return None, []
-    budget = MOST_THINKING if effort in STRONGEST else BUDGETS.get(effort)
+    if effort in STRONGEST:
+        return {"thinkingBudget": MOST_THINKING}, [reworded("effort", "high")]
+    budget = BUDGETS.get(effort)
     return (None, ["effort"]) if budget is None else ({"thinkingBudget": budget}, [])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from shared.dialects.adjusted import unsaid
 from shared.dialects.gemini.calls import UNSIGNED, written_call, written_result
 from shared.dialects.gemini.config import written_config
 from shared.dialects.gemini.media import written_media
@@ -51,15 +52,8 @@ def write_request(request: GenerationRequest) -> Written:
 
 
 def _left_out(request: GenerationRequest) -> list[str]:
-    left: list[str] = []
-    if any(message.name for message in request.messages):
-        left.append("name")
-    if any(tool.strict for tool in request.tools):
-        left.append("strict")
-    parts = (part for message in request.messages for part in message.parts)
-    if any(isinstance(part, Media) and part.detail for part in parts):
-        left.append("detail")
-    return left
+    strict = ["strict"] if any(tool.strict for tool in request.tools) else []
+    return [*unsaid(request), *strict]
 
 
 def _system(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -41,6 +41,27 @@ def strictest(schema: Mapping[str, Any]) -> dict[str, Any]:
     return taken
 
 
+def is_told_in_words(schema: Mapping[str, Any]) -> bool:
+    """Tell whether anything in a schema is not enforced but described."""
+    for name, value in schema.items():
+        if name not in {"oneOf", "$schema"} and not _is_kept(name, value):
+            return True
+        if any(is_told_in_words(each) for each in _inside(name, value)):
+            return True
+    return False
+
+
+def _inside(name: str, value: Any) -> list[Mapping[str, Any]]:
+    inner: list[Any] = []
+    if name in NAMED and isinstance(value, Mapping):
+        inner = list(value.values())
+    elif name in {*LISTED, "oneOf"} and isinstance(value, list):
+        inner = value
+    elif name == "items":
+        inner = [value]
+    return [each for each in inner if isinstance(each, Mapping)]
+
+
 def _is_kept(name: str, value: Any) -> bool:
     if name == "format":
         return value in FORMATS

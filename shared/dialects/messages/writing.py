@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from shared.dialects.adjusted import lowered, raised, reworded, unsaid
 from shared.dialects.messages.reading import NO_ARGUMENTS
-from shared.dialects.messages.schemas import strictest
+from shared.dialects.messages.schemas import is_told_in_words, strictest
 from shared.dialects.messages.turns import past_thinking, system_prompt, turns
 from shared.dialects.translator import Unsupported, Written
 from shared.inference.conversation import (
@@ -21,7 +22,7 @@ from shared.inference.generation import GenerationRequest, Tuning
 
 DEFAULT_MAX_TOKENS = 4096
 LEAST_BUDGET = 1024
-MOST_TEMPERATURE = 1.0
+MOST_TEMPERATURE = 1
 LEAST_TOP_P_THINKING = 0.95
 EFFORTS = {"minimal": "low"}
 TIERS = {"auto": "auto", "default": "standard_only"}
@@ -38,8 +39,9 @@ def write_request(request: GenerationRequest) -> Written:
     """Write a request for `/v1/messages`.
 
     Where the client set no `max_tokens`, which Anthropic requires, it is 4096, more what may be
-    thought. A temperature above 1, the highest there is, is written as 1. Of `temperature` and
-    `top_p`, which newer models do not take together, the first is kept; neither goes with thinking.
+    thought. A temperature above 1, the highest there is, is written as 1, and told among what was
+    dropped. Of `temperature` and `top_p`, which newer models do not take together, the first is
+    kept; neither goes with thinking.
 
     Raises:
         Unsupported: more than one choice, log probabilities, JSON without a schema, audio or video.
@@ -62,7 +64,8 @@ def write_request(request: GenerationRequest) -> Written:
         **sampling,
     }
     written = {name: value for name, value in body.items() if value is not None}
-    return Written(written, tuple(_dropped(request.tuning, written, thinks)))
+    dropped = (*_dropped(request.tuning, written, thinks), *_changed(request, written, thinks))
+    return Written(written, (*dropped, *unsaid(request)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,5 +200,20 @@ def _dropped(tuning: Tuning, body: dict[str, Any], thinks: _Thinks) -> Iterator[
             continue
         if each.name not in SAID or (each.name in LITERAL and each.name not in body):
             yield each.name
-    if tuning.thinking_tokens is not None and thinks.config is None:
+    if tuning.thinking_tokens and not thinks.on:
         yield "thinking_tokens"
+
+
+def _changed(request: GenerationRequest, body: dict[str, Any], thinks: _Thinks) -> Iterator[str]:
+    tuning = request.tuning
+    said, asked = body.get("temperature"), tuning.temperature
+    if said is not None and asked is not None and said < asked:
+        yield lowered("temperature", MOST_TEMPERATURE)
+    if tuning.effort in EFFORTS:
+        yield reworded("effort", EFFORTS[tuning.effort])
+    budget = tuning.thinking_tokens
+    if thinks.budget and budget is not None and thinks.budget != budget:
+        changed = lowered if thinks.budget < budget else raised
+        yield changed("thinking_tokens", thinks.budget)
+    if request.format is not None and is_told_in_words(request.format.schema or {}):
+        yield reworded("schema", "description")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from shared.dialects.adjusted import effort_of, unsaid
 from shared.dialects.responses.input import write_input
 from shared.dialects.responses.reading import LOGPROBS
 from shared.dialects.translator import Unsupported, Written
@@ -17,7 +18,7 @@ _TUNING = {
     "user": "safety_identifier",
     "parallel_tool_calls": "parallel_tool_calls",
 }
-_ELSEWHERE = frozenset({"effort", "verbosity"})
+_ELSEWHERE = frozenset({"effort", "thinking_tokens", "verbosity"})
 
 
 def write_request(request: GenerationRequest) -> Written:
@@ -37,10 +38,14 @@ def write_request(request: GenerationRequest) -> Written:
     if instructions is not None:
         body["instructions"] = instructions
     body |= _tools(request) | _answer(request) | _tuned(request.tuning)
+    effort, changed = effort_of(request.tuning)
+    if effort is not None:
+        body["reasoning"] = {"effort": effort}
     told = asdict(request.tuning)
     known = {*_TUNING, *_ELSEWHERE}
-    dropped = tuple(name for name in told if told[name] is not None and name not in known)
-    return Written(body, dropped)
+    dropped = [name for name in told if told[name] is not None and name not in known]
+    unnamed = [name for name in unsaid(request) if name == "name"]
+    return Written(body, (*dropped, *changed, *unnamed))
 
 
 def _instructions(messages: tuple[Message, ...]) -> tuple[str | None, tuple[Message, ...]]:
@@ -108,5 +113,4 @@ def _format(wanted: Format) -> dict[str, Any]:
 
 def _tuned(tuning: Tuning) -> dict[str, Any]:
     told: Mapping[str, Any] = asdict(tuning)
-    body = {theirs: told[name] for name, theirs in _TUNING.items() if told[name] is not None}
-    return body if tuning.effort is None else {**body, "reasoning": {"effort": tuning.effort}}
+    return {theirs: told[name] for name, theirs in _TUNING.items() if told[name] is not None}

@@ -69,11 +69,16 @@ class Hand:
         return job
 
     async def say(
-        self, job: ClaimedJob, number: int, *chunks: dict[str, Any], last: bool = False
+        self,
+        job: ClaimedJob,
+        number: int,
+        *chunks: dict[str, Any],
+        last: bool = False,
+        dropped: tuple[str, ...] = (),
     ) -> None:
         """Append one entry to the log of deltas."""
         raw = orjson.dumps(chunks)
-        await self.deltas.append([Delta(job.id, job.version, number, raw, last)])
+        await self.deltas.append([Delta(job.id, job.version, number, raw, last, dropped)])
 
     async def end(
         self,

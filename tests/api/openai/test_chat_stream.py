@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from shared.events.deltas import Delta
-from shared.jobs.transitions import JobState, Reason
+from shared.jobs.claims import AttemptEnd
+from shared.jobs.transitions import AttemptStatus, JobState, Reason
 from tests.api.openai.direct import STREAM, Ask, begun
 from tests.api.openai.exchange import events, text_of
 from tests.api.openai.hand import USAGE, Hand, chunk, completion
@@ -38,6 +39,39 @@ async def test_a_stream_is_passed_on_entry_by_entry(ask: Ask, hand: Hand) -> Non
     assert b"event:" not in first
     assert b"retry:" not in first
     assert exchange.over
+
+
+async def test_what_its_provider_was_not_told_stands_in_the_head(ask: Ask, hand: Hand) -> None:
+    exchange = ask()
+    job = await hand.claim()
+    await hand.say(job, 1, chunk(), dropped=("top_k", "temperature>1", "a key, \u20ac"))
+    await exchange.piece()
+
+    assert exchange.headers["penstock-dropped"] == "top_k, temperature>1, a?key???"
+
+
+async def test_the_head_is_that_of_the_claim_that_speaks(ask: Ask, hand: Hand) -> None:
+    exchange = ask()
+    job = await hand.claim()
+    silent = {**chunk(), "choices": []}
+    await hand.say(job, 1, silent, dropped=("seed",))
+    await hand.end(job, JobState.QUEUED, Reason.BACKOFF, delay_ms=0)
+    again = await hand.claim(job.id)
+    await hand.say(again, 1, chunk("a"), chunk(finish="stop"), last=True)
+    await hand.end(again, answer=completion("a"))
+    await exchange.rest()
+
+    assert "penstock-dropped" not in exchange.headers
+
+
+async def test_of_an_answer_that_was_not_streamed_the_attempt_tells(ask: Ask, hand: Hand) -> None:
+    exchange = ask()
+    job = await hand.claim()
+    attempt = AttemptEnd(1, AttemptStatus.OK, dropped=("seed", "thinking_tokens<1024"))
+    await hand.end(job, answer=completion("a"), attempts=(attempt,))
+    await exchange.rest()
+
+    assert exchange.headers["penstock-dropped"] == "seed, thinking_tokens<1024"
 
 
 async def test_usage_that_was_not_asked_for_is_not_sent(ask: Ask, hand: Hand) -> None:

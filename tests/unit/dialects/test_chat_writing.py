@@ -69,7 +69,7 @@ def test_what_has_no_place_is_told() -> None:
 
     found = CHAT.write_request(GenerationRequest((), tuning=tuning))
 
-    assert found.dropped == ("top_k", "service_tier")
+    assert found.dropped == ("top_k", "service_tier", "thinking_tokens=medium")
     assert found.body == {"messages": [], "seed": 1, "reasoning_effort": "medium"}
 
 
@@ -77,9 +77,12 @@ def test_what_has_no_place_is_told() -> None:
     ("tokens", "effort"), [(0, "none"), (1_024, "low"), (8_000, "medium"), (30_000, "high")]
 )
 def test_a_budget_for_thought_is_said_as_an_effort(tokens: int, effort: str) -> None:
-    assert written(tuning=Tuning(thinking_tokens=tokens))["reasoning_effort"] == effort
-    both = Tuning(thinking_tokens=tokens, effort="xhigh")
-    assert written(tuning=both)["reasoning_effort"] == "xhigh"
+    one = CHAT.write_request(GenerationRequest((), tuning=Tuning(thinking_tokens=tokens)))
+    assert one.body["reasoning_effort"] == effort
+    assert one.dropped == ((f"thinking_tokens={effort}",) if tokens else ())
+    tuning = Tuning(thinking_tokens=tokens, effort="xhigh")
+    both = CHAT.write_request(GenerationRequest((), tuning=tuning))
+    assert (both.body["reasoning_effort"], both.dropped) == ("xhigh", ("thinking_tokens",))
 
 
 @pytest.mark.parametrize(

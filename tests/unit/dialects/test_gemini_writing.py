@@ -99,9 +99,13 @@ def test_results_are_told_by_name() -> None:
     [
         (Tuning(effort="none"), {"thinkingBudget": 0}, ()),
         (Tuning(effort="low"), {"thinkingBudget": 1024}, ()),
-        (Tuning(effort="xhigh"), {"thinkingBudget": 24_576}, ()),
+        (Tuning(effort="xhigh"), {"thinkingBudget": 24_576}, ("effort=high",)),
         (Tuning(effort="odd"), None, ("effort",)),
-        (Tuning(thinking_tokens=31_999), {"thinkingBudget": 24_576, "includeThoughts": True}, ()),
+        (
+            Tuning(thinking_tokens=31_999, effort="low"),
+            {"thinkingBudget": 24_576, "includeThoughts": True},
+            ("thinking_tokens>24576", "effort"),
+        ),
         (Tuning(thinking_tokens=2000), {"thinkingBudget": 2000, "includeThoughts": True}, ()),
     ],
 )

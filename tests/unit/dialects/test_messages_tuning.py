@@ -7,6 +7,8 @@ import pytest
 from shared.dialects.messages.writing import DEFAULT_MAX_TOKENS, write_request
 from shared.inference.conversation import (
     Format,
+    Media,
+    MediaKind,
     Message,
     Role,
     Text,
@@ -59,6 +61,7 @@ def test_foreign_tuning_is_left_out_and_told() -> None:
     assert set(body) == {"messages", "max_tokens", "temperature", "metadata"}
     assert body["temperature"] == 1
     assert set(dropped) == {
+        "temperature>1",
         "top_p",
         "seed",
         "presence_penalty",
@@ -70,41 +73,65 @@ def test_foreign_tuning_is_left_out_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("effort", "said", "thinking"),
+    ("effort", "said", "thinking", "changed"),
     [
-        ("minimal", {"effort": "low"}, {"type": "adaptive"}),
-        ("high", {"effort": "high"}, {"type": "adaptive"}),
-        ("max", {"effort": "max"}, {"type": "adaptive"}),
-        ("none", None, {"type": "disabled"}),
+        ("minimal", {"effort": "low"}, {"type": "adaptive"}, ("effort=low",)),
+        ("high", {"effort": "high"}, {"type": "adaptive"}, ()),
+        ("max", {"effort": "max"}, {"type": "adaptive"}, ()),
+        ("none", None, {"type": "disabled"}, ()),
     ],
 )
-def test_an_effort_makes_it_think(effort: str, said: Any, thinking: dict[str, str]) -> None:
+def test_an_effort_makes_it_think(
+    effort: str, said: Any, thinking: dict[str, str], changed: tuple[str, ...]
+) -> None:
     body, dropped = tuned(Tuning(effort=effort))
 
     assert body.get("output_config") == said
     assert body["thinking"] == thinking
-    assert dropped == ()
+    assert dropped == changed
 
 
 @pytest.mark.parametrize(
-    ("budget", "most", "thinking", "length"),
+    ("budget", "most", "thinking", "length", "changed"),
     [
-        (2048, None, {"type": "enabled", "budget_tokens": 2048}, 2048 + 4096),
-        (100, None, {"type": "enabled", "budget_tokens": 1024}, 1024 + 4096),
-        (2048, 2000, {"type": "enabled", "budget_tokens": 1999}, 2000),
-        (2048, 500, None, 500),
-        (0, 500, {"type": "disabled"}, 500),
-        (-1, 500, {"type": "adaptive"}, 500),
+        (2048, None, {"type": "enabled", "budget_tokens": 2048}, 2048 + 4096, None),
+        (100, None, {"type": "enabled", "budget_tokens": 1024}, 5120, "thinking_tokens<1024"),
+        (2048, 2000, {"type": "enabled", "budget_tokens": 1999}, 2000, "thinking_tokens>1999"),
+        (2048, 500, None, 500, "thinking_tokens"),
+        (0, 500, {"type": "disabled"}, 500, None),
+        (-1, 500, {"type": "adaptive"}, 500, None),
     ],
 )
 def test_a_budget_for_thinking_fits_the_length(
-    budget: int, most: int | None, thinking: Any, length: int
+    budget: int, most: int | None, thinking: Any, length: int, changed: str | None
 ) -> None:
     body, dropped = tuned(Tuning(thinking_tokens=budget), max_tokens=most)
 
     assert body.get("thinking") == thinking
     assert body["max_tokens"] == length
-    assert dropped == (("thinking_tokens",) if thinking is None else ())
+    assert dropped == (() if changed is None else (changed,))
+
+
+def test_a_temperature_within_the_limit_is_told_as_it_is() -> None:
+    assert tuned(Tuning(temperature=1.0)) == ({**tuned(Tuning())[0], "temperature": 1.0}, ())
+
+
+def test_what_a_schema_cannot_enforce_is_described_and_told() -> None:
+    described = {"type": "array", "items": {"type": "string", "pattern": "^a"}}
+    schema = {**SCHEMA, "properties": {"a": described}}
+    plain = write_request(GenerationRequest((HELLO,), format=Format(SCHEMA)))
+    found = write_request(GenerationRequest((HELLO,), format=Format(schema)))
+
+    assert (plain.dropped, found.dropped) == ((), ("schema=description",))
+    inner = found.body["output_config"]["format"]["schema"]["properties"]["a"]["items"]
+    assert inner["description"] == '{pattern: "^a"}'
+
+
+def test_who_speaks_and_how_closely_to_look_is_not_said() -> None:
+    picture = Media(MediaKind.IMAGE, "image/png", data="eA==", detail="high")
+    message = Message(Role.USER, (picture, Text("hello")), name="alice")
+
+    assert write_request(GenerationRequest((message,))).dropped == ("name", "detail")
 
 
 def test_who_thinks_is_not_sampled() -> None:

@@ -201,6 +201,9 @@ def test_what_cannot_be_written_is_named_and_tuning_is_left_out() -> None:
     body = RESPONSES.write_request(tuned)
     assert body.dropped == ("top_k", "seed")
     assert body.body["top_p"] == 0.5
+    thinks = RESPONSES.write_request(GenerationRequest(HELLO, tuning=Tuning(thinking_tokens=9000)))
+    assert thinks.body["reasoning"] == {"effort": "medium"}
+    assert thinks.dropped == ("thinking_tokens=medium",)
     for asked in (GenerationRequest(HELLO, stop=("x",)), GenerationRequest(HELLO, choices=2)):
         with pytest.raises(Unsupported):
             RESPONSES.write_request(asked)
