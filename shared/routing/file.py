@@ -49,7 +49,8 @@ def read_file(path: Path) -> str:
         OSError: it cannot be read.
     """
     try:
-        return path.read_text("utf-8")
+        # Some editors begin a file with a mark of its encoding, which TOML does not know.
+        return path.read_text("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError as error:
@@ -72,6 +73,9 @@ def parse(text: str) -> Rows:
         config = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax(str(error), text)) from error
+    except (RecursionError, ValueError) as error:
+        message = "not valid TOML: it is nested too deeply, or a number has too many digits"
+        raise ConfigError(Problem(message)) from error
     return rows_of(config, text)
 
 

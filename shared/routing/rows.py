@@ -119,6 +119,16 @@ class DeploymentRow(_Row):
             raise ValueError(message)
         return value
 
+    @field_validator("options")
+    @classmethod
+    def _are_numbers(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name, given in value.items():
+            number = given if isinstance(given, int | float) and given is not True else -1
+            if not 0 <= number <= LARGEST:
+                message = f"the option {name} must be a number from 0 to {LARGEST}"
+                raise ValueError(message)
+        return value
+
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         vendor = VENDORS[self.provider]

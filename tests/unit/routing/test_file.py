@@ -1,15 +1,18 @@
 """A wrong file is refused by its line and its field."""
 
+from pathlib import Path
+
 import pytest
 
 from shared.jobs.lanes import lane_of
 from shared.routing.catalog import contents_of
-from shared.routing.file import parse
+from shared.routing.file import parse, read_file
 from shared.routing.lines import line_of
 from shared.routing.model import Target
 from shared.routing.problem import ConfigError
 from shared.routing.rows import LARGEST
 
+OPTIONS = "deployments.0.options"
 GOOD = """\
 # a comment
 [[deployments]]
@@ -58,6 +61,10 @@ def test_a_good_file_is_taken() -> None:
         ('model = "gpt"', 'model = "gpt"\nrpm = 0', 11, "deployments.1.rpm", "greater than 0"),
         ('model = "gpt"', 'model = "gpt"\ntpm = 4_000_000_001', 11, "deployments.1.tpm", "less"),
         ('model = "gpt"', 'model = "gpt"\nrpm = 10_000_000_000', 11, "deployments.1.rpm", "less"),
+        ("# a comment", "x = " + "[" * 5000 + "]" * 5000, None, None, "nested too deeply"),
+        ("input_usd = 1.0", "input_usd = 1" + "0" * 5000, None, None, "too many digits"),
+        ('model = "echo"', 'model = "echo"\noptions = { rpm = "x" }', 6, OPTIONS, "rpm must be"),
+        ('model = "echo"', 'model = "echo"\noptions = { rpm = nan }', 6, OPTIONS, "rpm must be"),
         ("input_usd = 1.0", "input_usd = -1", 14, "deployments.1.price.input_usd", "greater"),
         ("input_usd = 1.0", "colour = 1", 13, "deployments.1.price.input_usd", "missing"),
         ('keys = ["one", "two"]', 'keys = ["", "x"]', 7, "deployments.1", "needs a key"),
@@ -99,6 +106,13 @@ def test_the_largest_limits_that_are_taken_have_a_lane() -> None:
     lane = lane_of(Target(contents_of(parse(row)).deployments["a"], ""))
 
     assert [each.unit for each in lane.buckets] == ["requests", "tokens"]
+
+
+def test_the_mark_of_an_encoding_is_no_part_of_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "penstock.toml"
+    path.write_text(GOOD, "utf-8-sig")
+
+    assert read_file(path) == GOOD
 
 
 def test_a_second_call_for_the_slow_needs_to_know_what_is_slow() -> None:
