@@ -123,7 +123,8 @@ class DeploymentRow(_Row):
     @classmethod
     def _are_numbers(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name, given in value.items():
-            number = given if isinstance(given, int | float) and given is not True else -1
+            is_bool = isinstance(given, bool)
+            number = given if isinstance(given, int | float) and not is_bool else -1
             if not 0 <= number <= LARGEST:
                 message = f"the option {name} must be a number from 0 to {LARGEST}"
                 raise ValueError(message)
