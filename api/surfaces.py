@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from shared.dialects.errors import anthropic_type, google_status
-from shared.errors import PenstockError
+from shared.errors import PenstockError, of_job
 
 
 class Surface(StrEnum):
@@ -69,11 +69,13 @@ def anthropic_error(error: PenstockError, request_id: str | None) -> dict[str, A
 def gemini_error(error: PenstockError, _request_id: str | None) -> dict[str, Any]:
     """Return Google's error body; how long to wait is in its details."""
     status = google_status(error.status)
-    domain = {
+    domain: dict[str, Any] = {
         "@type": "type.googleapis.com/google.rpc.ErrorInfo",
         "reason": error.code.upper(),
         "domain": "penstock",
     }
+    if known := {name: str(value) for name, value in of_job(error).items() if value is not None}:
+        domain["metadata"] = known
     details: list[dict[str, Any]] = [domain]
     if error.retry_after_s is not None:
         retry = "type.googleapis.com/google.rpc.RetryInfo"
@@ -88,7 +90,7 @@ def mistral_error(error: PenstockError, request_id: str | None) -> dict[str, Any
         where = ["body", *([error.param] if error.param else [])]
         return {"detail": [{"loc": where, "msg": error.detail, "type": error.code}]}
     told = {"object": "error", "message": error.detail, "type": error.code, "param": error.param}
-    return {**told, "code": str(error.status), "request_id": request_id}
+    return {**told, "code": str(error.status), "request_id": request_id, **of_job(error)}
 
 
 BODIES: Mapping[Surface, Callable[[PenstockError, str | None], dict[str, Any]]] = {

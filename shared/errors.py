@@ -113,7 +113,13 @@ def openai_error(error: PenstockError) -> dict[str, JsonValue]:
         "type": _OPENAI_TYPES.get(error.status, "invalid_request_error"),
         "param": error.param,
         "code": error.code,
+        **of_job(error),
     }
+
+
+def of_job(error: PenstockError) -> dict[str, JsonValue]:
+    """Return what an error says of the job that it is about: its id, status, and why."""
+    return {name: value for name, value in error.extra.items() if name.startswith("job_")}
 
 
 _OPENAI_TYPES: Mapping[int, str] = {

@@ -11,6 +11,7 @@ from api.auth import principal
 from api.body import read_json
 from api.direct.aside import aside
 from api.direct.call import Call, failure_response, open_call
+from api.direct.late import explained
 from api.direct.vigil import NoAnswerYet, vigil
 from api.drafts import Direct
 from api.job_replies import ACCEPTED, job_reply, load, result_bytes
@@ -77,9 +78,14 @@ async def _ended(call: Call) -> FullJob:
                 if (kept.due or kept.missed()) and (full := await kept.look()) is not None:
                     return full
                 await kept.news()
-    except (ClientDisconnect, NoAnswerYet):
+    except ClientDisconnect:
         call.abandon()
         raise
+    except NoAnswerYet as late:
+        # As long as the job is what it was waited for.
+        told = await explained(call, late)
+        call.abandon()
+        raise told from late
 
 
 async def _answer(

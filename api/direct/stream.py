@@ -20,7 +20,8 @@ from api.direct.aside import aside, dropped_header
 from api.direct.call import Call, failure_response
 from api.direct.failures import StreamBroken
 from api.direct.framing import Framing
-from api.direct.vigil import Vigil, vigil
+from api.direct.late import explained
+from api.direct.vigil import NoAnswerYet, Vigil, vigil
 from api.job_replies import result_bytes
 from api.log_reader import LogReader
 from api.slow_reader import SlowReader, abort
@@ -92,7 +93,8 @@ class AnswerStream:
                 # The server has to notice, or it takes us for one who forgot to answer.
                 with suppress(TimeoutError):
                     await asyncio.wait_for(receive(), GONE_S)
-        except PenstockError as error:
+        except PenstockError as failure:
+            error = await explained(call, failure) if isinstance(failure, NoAnswerYet) else failure
             if not isinstance(error, JobFailed):
                 call.abandon()
             if not outlet.begun:

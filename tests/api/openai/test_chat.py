@@ -101,6 +101,9 @@ async def test_a_refusal_that_is_stored_tells_its_field(app: WholeApp, hand: Han
         "type": "invalid_request_error",
         "param": "temperature",
         "code": "out_of_range",
+        "job_id": job.id,
+        "job_status": "failed",
+        "job_status_reason": "rejected",
     }
 
 

@@ -254,6 +254,9 @@ async def test_a_failure_in_the_middle_is_an_event_and_no_done(ask: Ask, hand: H
                 "type": "server_error",
                 "param": None,
                 "code": "unavailable",
+                "job_id": job.id,
+                "job_status": "failed",
+                "job_status_reason": "attempts_exhausted",
             }
         }
     ]
