@@ -69,8 +69,9 @@ class Journal:
         sendable = [start for start in starts if held.get(start.job.claim) is Standing.HELD]
         if sendable:
             await attempt_store.start_attempts(db, sendable, self._owner)
-        if ends or parts:
-            await self._end(db, parts, ends, held)
+        second = [start for start in sendable if start.earlier]
+        if ends or parts or second:
+            await self._end(db, parts, ends, held, second)
         return [held.get(entry.job.claim, Standing.LOST) for entry in entries]
 
     async def _end(
@@ -79,12 +80,15 @@ class Journal:
         parts: Sequence[PartEnd],
         ends: Sequence[ClaimEnd],
         held: Mapping[tuple[str, int], Standing],
+        second: Sequence[AttemptStart],
     ) -> None:
         mine = [_obeying(end, held[end.job.claim]) for end in ends if end.job.claim in held]
         await attempt_store.end_attempts(db, [*map(_as_end, parts), *ends], held)
         new = await part_store.keep(db, [part for part in parts if part.job.claim in held])
+        progress = [*map(_as_end, new), *await attempt_store.end_earlier(db, second)]
+        await claim_store.add_progress(db, progress)
         # In one go: batches are locked in the order of their ids.
-        numbers = await tally.add(db, _contributions([*map(_as_end, new), *mine]))
+        numbers = await tally.add(db, _contributions([*progress, *mine]))
         if mine:
             await claim_store.end_claims(db, mine, numbers)
             told = [_change(end) for end in mine if not end.job.is_silent]

@@ -1,6 +1,7 @@
 """SQL of calls: their rows are written before the send and completed after it, behind the fence."""
 
 from collections.abc import Container, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,7 @@ from shared.database import insert_into, now_ms
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd
 from shared.jobs.model import Attempt
 from shared.jobs.prepared_store import perform_many
-from shared.jobs.transitions import AttemptStatus
+from shared.jobs.transitions import AttemptStatus, JobState
 
 
 async def start_attempts(db: AsyncConnection, starts: Sequence[AttemptStart], owner: str) -> None:
@@ -67,6 +68,21 @@ async def end_attempts(
     await perform_many(db, _END_ATTEMPTS, rows)
 
 
+async def end_earlier(db: AsyncConnection, starts: Sequence[AttemptStart]) -> list[ClaimEnd]:
+    """Write what became of calls while their claims go on (after the fence); return what is new of it.
+
+    The very same may be there from a commit whose answer was lost: it has been counted.
+    """
+    new = []
+    for start in starts:
+        end = ClaimEnd(start.job, JobState.RUNNING, failures=start.failures)
+        rows = [(each, _attempt_row(end, each, late=False)) for each in start.earlier]
+        counts = [(each, (await db.execute(_END_EARLIER, row)).rowcount) for each, row in rows]
+        if some := [each for each, count in counts if count]:
+            new.append(replace(end, attempts=tuple(some)))
+    return new
+
+
 _END_ATTEMPTS = (
     update(Attempt)
     .where(
@@ -81,6 +97,9 @@ _END_ATTEMPTS = (
     )
     .values(finished_at=now_ms())
 )
+
+
+_END_EARLIER = _END_ATTEMPTS.where(col(Attempt.status) == AttemptStatus.STARTED)
 
 
 def _attempt_row(end: ClaimEnd, attempt: AttemptEnd, *, late: bool) -> dict[str, Any]:

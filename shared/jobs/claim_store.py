@@ -196,6 +196,12 @@ def _added(column: Any, name: str) -> Any:
     return func.coalesce(column + more, column, more)
 
 
+_MORE_COSTS = {
+    "input_tokens": _added(Job.input_tokens, "more_input"),
+    "output_tokens": _added(Job.output_tokens, "more_output"),
+    "cached_tokens": _added(Job.cached_tokens, "more_cached"),
+    "cost_nanousd": _added(Job.cost_nanousd, "more_cost"),
+}
 _END = (
     update(Job)
     .where(col(Job.id) == bindparam("at_job"))
@@ -212,10 +218,7 @@ _END = (
             (bindparam("called", type_=Integer) == 0, Job.waits),
             else_=0,
         ),
-        input_tokens=_added(Job.input_tokens, "more_input"),
-        output_tokens=_added(Job.output_tokens, "more_output"),
-        cached_tokens=_added(Job.cached_tokens, "more_cached"),
-        cost_nanousd=_added(Job.cost_nanousd, "more_cost"),
+        **_MORE_COSTS,
     )
 )
 
@@ -228,11 +231,32 @@ _END_WAITING = _END.values(
 )
 
 
+async def add_progress(db: AsyncConnection, progress: Sequence[ClaimEnd]) -> None:
+    """Add what calls cost to jobs whose claim goes on (after the fence), and how many failed in it so far."""
+    for each in progress:
+        failures = each.job.failures + each.failures
+        await db.execute(_GOES_ON, {**_costs(each), "failures_now": failures})
+
+
+_GOES_ON = (
+    update(Job)
+    .where(col(Job.id) == bindparam("at_job"))
+    .values(
+        failures=case(
+            (
+                col(Job.failures) < bindparam("failures_now", type_=Integer),
+                bindparam("failures_now"),
+            ),
+            else_=col(Job.failures),
+        ),
+        **_MORE_COSTS,
+    )
+)
+
+
 def _row(end: ClaimEnd) -> dict[str, Any]:
-    usages = [attempt.usage for attempt in end.attempts if attempt.usage is not None]
-    costs = [each.cost_nanousd for each in end.attempts if each.cost_nanousd is not None]
     return {
-        "at_job": end.job.id,
+        **_costs(end),
         "state": end.state,
         "reason": end.reason,
         "went": end.lane,
@@ -240,6 +264,14 @@ def _row(end: ClaimEnd) -> dict[str, Any]:
         "more_failures": end.failures,
         "waited": int(end.waited),
         "called": int(bool(end.attempts)),
+    }
+
+
+def _costs(end: ClaimEnd) -> dict[str, Any]:
+    usages = [attempt.usage for attempt in end.attempts if attempt.usage is not None]
+    costs = [each.cost_nanousd for each in end.attempts if each.cost_nanousd is not None]
+    return {
+        "at_job": end.job.id,
         "more_input": sum(usage.input_tokens for usage in usages) if usages else None,
         "more_output": sum(usage.output_tokens for usage in usages) if usages else None,
         "more_cached": sum(usage.cached_tokens for usage in usages) if usages else None,

@@ -61,17 +61,6 @@ class ClaimedJob:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptStart:
-    """A call about to be made."""
-
-    job: ClaimedJob
-    call: int
-    deployment: str
-    lane: str
-    limiter_wait_ms: int
-
-
-@dataclass(frozen=True, slots=True)
 class AttemptEnd:
     """What became of a call."""
 
@@ -86,6 +75,23 @@ class AttemptEnd:
     total_ms: int | None = None
     possibly_billed: bool = False
     dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """A call about to be made.
+
+    `earlier` is what became of calls of this claim before it, `failures` how many of them used up
+    an attempt: that is kept with it, for a worker may die in any call.
+    """
+
+    job: ClaimedJob
+    call: int
+    deployment: str
+    lane: str
+    limiter_wait_ms: int
+    earlier: Sequence[AttemptEnd] = ()
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

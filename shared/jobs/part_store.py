@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, func, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import insert_into
 from shared.jobs.claims import ClaimedJob, PartEnd
-from shared.jobs.model import Job
 from shared.jobs.part_model import JobPart
 
 
@@ -23,7 +22,7 @@ async def load(db: AsyncConnection, job: ClaimedJob) -> Mapping[int, bytes]:
 
 
 async def keep(db: AsyncConnection, parts: Sequence[PartEnd]) -> list[PartEnd]:
-    """Write parts and add what they cost to their jobs (after the fence); return the new ones.
+    """Write parts (after the fence); return the new ones.
 
     The very same may be there from a commit whose answer was lost: it has been counted. Another
     one is the answer to a question that is not asked so any more, and is replaced.
@@ -37,7 +36,6 @@ async def keep(db: AsyncConnection, parts: Sequence[PartEnd]) -> list[PartEnd]:
             "body": part.body,
         }
         if (await db.execute(_insert(db.dialect.name), row)).rowcount:
-            await db.execute(_ADD_COST, _costs(part))
             new.append(part)
     return new
 
@@ -51,31 +49,3 @@ def _insert(dialect: str) -> Any:
         set_={"body": body},
         where=col(JobPart.body) != body,
     )
-
-
-def _added(column: Any, name: str) -> Any:
-    more = bindparam(name, type_=BigInteger)
-    return func.coalesce(column + more, column, more)
-
-
-_ADD_COST = (
-    update(Job)
-    .where(col(Job.id) == bindparam("at_job"))
-    .values(
-        input_tokens=_added(Job.input_tokens, "more_input"),
-        output_tokens=_added(Job.output_tokens, "more_output"),
-        cached_tokens=_added(Job.cached_tokens, "more_cached"),
-        cost_nanousd=_added(Job.cost_nanousd, "more_cost"),
-    )
-)
-
-
-def _costs(part: PartEnd) -> dict[str, Any]:
-    usage = part.attempt.usage
-    return {
-        "at_job": part.job.id,
-        "more_input": usage and usage.input_tokens,
-        "more_output": usage and usage.output_tokens,
-        "more_cached": usage and usage.cached_tokens,
-        "more_cost": part.attempt.cost_nanousd,
-    }

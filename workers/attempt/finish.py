@@ -54,8 +54,8 @@ def after_failure(hold: Hold, failure: CallFailed) -> ClaimEnd:
     if isinstance(decision, GiveUp):
         state = JobState.EXPIRED if decision.reason is Reason.DEADLINE else JobState.FAILED
         result = Result(error.status or 0, failure.answer) if failure.answer else None
-        failures = max(1, hold.failures)
-        return _end(hold, state, decision.reason, error=shown, failures=failures, result=result)
+        hold.failures = max(1, hold.failures)
+        return _end(hold, state, decision.reason, error=shown, result=result)
     return _end(
         hold,
         JobState.QUEUED,
@@ -73,7 +73,7 @@ def stopped(hold: Hold) -> ClaimEnd | None:
         error = _error("cancelled", CANCELLED)
         return _end(hold, JobState.CANCELLED, Reason.CANCELLED, error=error)
     if hold.stop is Stop.LOST:
-        return _end(hold, JobState.QUEUED) if hold.calls else None
+        return _end(hold, JobState.QUEUED) if hold.unwritten else None
     billed = any(attempt.possibly_billed for attempt in hold.calls)
     if billed and hold.job.on_unknown == OnUnknown.FAIL:
         message = "The worker was shut down during the call; on_unknown=fail forbids another one."
@@ -92,8 +92,8 @@ def crashed(hold: Hold) -> ClaimEnd:
 
 
 def _end(hold: Hold, state: JobState, reason: Reason | None = None, **rest: Any) -> ClaimEnd:
-    attempts: list[AttemptEnd] = hold.calls
-    told = {"lane": hold.lane, "failures": hold.failures, **rest}
+    attempts: list[AttemptEnd] = hold.unwritten
+    told = {"lane": hold.lane, "failures": max(0, hold.failures - hold.counted), **rest}
     return ClaimEnd(job=hold.job, state=state, reason=reason, attempts=tuple(attempts), **told)
 
 

@@ -23,12 +23,13 @@ class Stop(StrEnum):
 class Hold:
     """What is known of a claimed job while it is worked on.
 
-    `calls` are the calls that ended and are still to be written; `lane` is where the last one
-    went or wanted to go; `reservations` are what the limiter holds for those under way, by their
-    numbers; `answered` says that an answer is there and being kept, `over` that its end is written;
-    `settling` tell the limiter of answers; `deltas` take what a stream says, over all calls of the claim.
-    `failures` is how many calls failed in this claim, of calls at once the most of one; `told` that
-    something of an answer was said to a client already; `error` what the last of them said.
+    `calls` are the calls that ended, `written` the numbers of those that are to be written no more;
+    `lane` is where the last one went or wanted to go; `reservations` are what the limiter holds for
+    those under way, by their numbers; `answered` says that an answer is there and being kept, `over`
+    that its end is written; `settling` tell the limiter of answers; `deltas` take what a stream says,
+    over all calls of the claim. `failures` is how many calls failed in this claim, of calls at once
+    the most of one, and `counted` how many of these are written; `told` that something of an answer
+    was said to a client already.
     """
 
     job: ClaimedJob
@@ -41,14 +42,21 @@ class Hold:
     deltas: JobDeltas | None = None
     settling: list[asyncio.Future[Any]] = field(default_factory=list)
     calls: list[AttemptEnd] = field(default_factory=list)
+    written: set[int] = field(default_factory=set)
     numbered: int = 0
     failures: int = 0
+    counted: int = 0
     told: bool = False
 
     def next_number(self) -> int:
         """Return the number of the next call of this claim: several may be under way at once."""
         self.numbered += 1
         return self.numbered
+
+    @property
+    def unwritten(self) -> list[AttemptEnd]:
+        """Return the calls that ended and are still to be written."""
+        return [call for call in self.calls if call.call not in self.written]
 
     def ended(self, number: int) -> list[AttemptEnd]:
         """Return how the call with this number ended, as a list; none if it did not."""

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 
 import orjson
 
 from shared.documents.schema import Schema
+from shared.endings import returned, whole
 from shared.failpoints import failpoint
 from shared.inference.response import InferenceResponse
 from shared.jobs import part_store
@@ -91,20 +91,10 @@ class Parts:
         part = PartEnd(hold.job, number, body, end)
         writing = asyncio.create_task(self._resources.journal.part(part), name="part")
         try:
-            await _whole(writing)
+            standing = await whole(writing)
         finally:
-            if writing.done() and (writing.cancelled() or writing.exception() is not None):
+            if returned(writing) is None:
                 hold.calls.append(end)
         failpoint("after_part")
-        if writing.result() is not Standing.HELD:
-            raise ClaimLost(writing.result())
-
-
-async def _whole(task: "asyncio.Task[Standing]") -> None:
-    """Wait for the end of a task, also when cancelled meanwhile."""
-    try:
-        await asyncio.wait([task])
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await asyncio.wait([task])
-        raise
+        if standing is not Standing.HELD:
+            raise ClaimLost(standing)

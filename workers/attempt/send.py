@@ -8,6 +8,7 @@ from collections.abc import Awaitable
 from contextlib import aclosing
 from time import monotonic
 
+from shared.endings import returned, whole
 from shared.failpoints import failpoint
 from shared.inference.dialect import Operation
 from shared.inference.response import InferenceResponse
@@ -18,10 +19,12 @@ from shared.providers.errors import ProviderError, Timeout
 from shared.routing.breaker_states import Verdict
 from workers.attempt import settle
 from workers.attempt.asking import Asking, ask
+from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
 from workers.attempt.settle import Trial
 from workers.attempt.stage import Stage
 from workers.attempt.stream import Heard, read_stream
+from workers.journal import Journal
 
 DEADLINE = "The job's deadline came during the call."
 
@@ -58,16 +61,19 @@ async def send(trial: Trial, work: Work, stage: Stage) -> InferenceResponse:
 
 
 async def _note_start(trial: Trial) -> None:
-    hold, admission = trial.hold, trial.admission
+    hold, journal, admission = trial.hold, trial.resources.journal, trial.admission
     start = AttemptStart(
         job=hold.job,
         call=admission.number,
         deployment=admission.target.deployment.name,
         lane=admission.target.lane_key,
         limiter_wait_ms=admission.waited_ms,
+        earlier=tuple(hold.unwritten),
+        failures=max(0, trial.budget.spent - hold.job.failures),
     )
     try:
-        standing = await trial.resources.journal.start(start)
+        again = _with_earlier(hold, start, journal) if start.earlier else None
+        standing = await (again or journal.start(start))
     except BaseException:
         # The row may have been written all the same: say that nothing was sent.
         hold.calls.append(AttemptEnd(admission.number, AttemptStatus.INTERRUPTED))
@@ -76,6 +82,21 @@ async def _note_start(trial: Trial) -> None:
     if standing is not Standing.HELD:
         await give_back(trial)
         raise ClaimLost(standing)
+
+
+async def _with_earlier(hold: Hold, start: AttemptStart, journal: Journal) -> Standing:
+    """Write a start with what became of the calls before it; those are to be written no more."""
+    # Not twice, where several begin at the same time; and again if they are not kept.
+    numbers = {each.call for each in start.earlier}
+    hold.written |= numbers
+    writing = asyncio.create_task(journal.start(start), name="start")
+    try:
+        return await whole(writing)
+    finally:
+        if returned(writing) is Standing.HELD:
+            hold.counted = max(hold.counted, start.failures)
+        else:
+            hold.written -= numbers
 
 
 async def give_back(trial: Trial) -> None:

@@ -16,7 +16,9 @@ from shared.database import Database, Row, fetch
 from shared.ids import new_id
 from shared.inference.usage import Usage
 from shared.jobs.changes import Change
-from shared.jobs.transitions import JobState
+from shared.jobs.claims import AttemptEnd, AttemptStart
+from shared.jobs.transitions import AttemptStatus, JobState
+from tests.integration.batches.yard import Yard
 
 
 @pytest.fixture
@@ -141,3 +143,18 @@ async def test_only_final_changes_of_lines_are_counted(database: Database) -> No
 
     row = await _row(database, batch_id)
     assert (row["cancelled"], row["expired"], row["outcomes"]) == (1, 0, 1)
+
+
+async def test_what_an_earlier_call_of_a_line_cost_is_in_the_batch_at_once(yard: Yard) -> None:
+    batch_id = await yard.batch(1)
+    (line,) = await yard.lines(batch_id)
+    (job,) = await yard.claim([line["id"]])
+    refused = AttemptEnd(1, AttemptStatus.ERROR, 500, usage=Usage(10, 2), cost_nanousd=5)
+    await yard.journal.start(AttemptStart(job, 1, "primary", "lane-a", 0))
+
+    await yard.journal.start(
+        AttemptStart(job, 2, "backup", "lane-b", 0, earlier=(refused,), failures=1)
+    )
+
+    batch = await yard.row(batch_id)
+    assert (batch["cost_nanousd"], batch["input_tokens"], batch["completed"]) == (5, 10, 0)

@@ -4,15 +4,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from shared import migrate
 from shared.clock import now_ms
 from shared.database import Database
+from shared.enqueue import Enqueuer
 from shared.ids import new_id
 from shared.jobs import store
+from shared.jobs.announcer import Announcer
 from shared.jobs.draft import JobDraft
 from shared.jobs.endpoints import Endpoint
 from shared.jobs.rows import job_row, request_row
+from shared.publisher import Publisher
+from workers.journal import Journal
 
 AddJob = Callable[..., Awaitable[str]]
 
@@ -39,3 +44,13 @@ def add_job(database: Database) -> AddJob:
         return job_id
 
     return add
+
+
+@pytest.fixture
+async def journal(database: Database, redis_url: str) -> AsyncIterator[Journal]:
+    redis = Redis.from_url(redis_url)
+    announcer = Announcer(redis, Publisher(database, Enqueuer(redis_url)))
+    opened = Journal(database, announcer, owner="a")
+    yield opened
+    await opened.close()
+    await redis.aclose()

@@ -1,31 +1,15 @@
 """Orders of events that once went wrong, on both databases."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-from redis.asyncio import Redis
 
 from shared.database import Database, is_unavailable
-from shared.enqueue import Enqueuer
 from shared.inference.usage import Usage
 from shared.jobs import attempt_store, change_store, claim_store
-from shared.jobs.announcer import Announcer
 from shared.jobs.claims import AttemptEnd, AttemptStart, ClaimedJob, ClaimEnd, Result, Standing
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
-from shared.publisher import Publisher
 from tests.integration.jobs.conftest import AddJob
 from tests.integration.jobs.test_claims import attempts, claim, row, take_away
 from workers.journal import Journal
-
-
-@pytest.fixture
-async def journal(database: Database, redis_url: str) -> AsyncIterator[Journal]:
-    redis = Redis.from_url(redis_url)
-    announcer = Announcer(redis, Publisher(database, Enqueuer(redis_url)))
-    opened = Journal(database, announcer, owner="a")
-    yield opened
-    await opened.close()
-    await redis.aclose()
 
 
 def ended(job: ClaimedJob, state: JobState = JobState.COMPLETED, **rest: object) -> ClaimEnd:
