@@ -8,12 +8,12 @@ import orjson
 from starlette.requests import Request
 
 from api.anthropic.version import check, version_of, with_betas
+from api.batches.checking import Findings
 from api.batches.cutter import BodyCutter
 from api.batches.given import REQUESTS, parse_element, write_lines
-from api.batches.sources import Pile
+from api.batches.sources import Pile, pile_of_lines
 from api.body import announced_bytes
 from shared.batches.lines import LineChecker, LineError
-from shared.batches.model import InputKind
 from shared.errors import BadRequest, TooLarge
 from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
@@ -29,7 +29,7 @@ _ENVELOPE_BYTES = 1024
 
 
 class Intake:
-    """The requests of one new batch, checked one by one; `models` are the first that they name."""
+    """The requests of one new batch, checked one by one."""
 
     def __init__(self, request: Request, checker: LineChecker, resources: Resources) -> None:
         """Begin; whatever the request's headers say holds for all of its requests.
@@ -38,7 +38,6 @@ class Intake:
             BadRequest: they say what is not known.
         """
         settings = resources.settings
-        self.models: set[str] = set()
         self._resources = resources
         self._checker = checker
         self._request = request
@@ -47,7 +46,7 @@ class Intake:
         self._most = min(MOST_REQUESTS, settings.max_batch_lines)
         longest = settings.max_body_bytes + _ENVELOPE_BYTES
         self._cutter = BodyCutter(REQUESTS, longest=longest, most_frame=MOST_FRAME_BYTES)
-        self._tokens = 0
+        self._findings = Findings()
 
     async def receive(self) -> Pile:
         """Store the lines of a body; on failure nothing is kept.
@@ -63,8 +62,7 @@ class Intake:
             name="message_batch.jsonl",
             finish=self._finish,
         )
-        lines, size = received.lines, received.size
-        return Pile(InputKind.JSONL, lines, size, self._tokens, received=received, checked=True)
+        return pile_of_lines(received, self._findings, checked=True)
 
     async def _elements(self) -> AsyncIterator[bytes]:
         size = 0
@@ -91,9 +89,7 @@ class Intake:
         checked = self._checker.check(line, number)
         if isinstance(checked, LineError):
             raise _refused(checked, at)
-        self._tokens += checked.tokens
-        if len(self.models) <= 1:
-            self.models.add(checked.model)
+        self._findings.add(checked)
         return line
 
     def _refuse_large(self, size: int) -> None:

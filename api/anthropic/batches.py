@@ -47,15 +47,13 @@ async def create(request: Request) -> Response:
     resources: Resources = request.state.resources
     check_room(resources)
     checker = await sources.checker_of(resources, _OPTIONS, who.tenant_id)
-    intake = Intake(request, checker, resources)
-    pile = await intake.receive()
+    pile = await Intake(request, checker, resources).receive()
     async with removed_if_refused(resources, pile):
         draft = draft_batch(
             who.tenant_id,
             _OPTIONS,
             resources.settings,
             idempotency=read_claim(request, BatchForm(), identity=pile.identity),
-            model=intake.models.pop() if len(intake.models) == 1 else None,
         )
     made = await take_in(request, draft, pile)
     headers = {"Idempotent-Replayed": "true"} if made.replayed else {}

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from api.auth import principal
 from api.batches import drafting, dry_run, sources
+from api.batches.checking import OR_SKIP
 from api.batches.given import REQUESTS, Given, read_given
 from api.batches.intake import earlier, removed_if_refused, take_in
 from api.batches.request import DEFAULT_WINDOW, BatchAsked, BatchForm, BatchSubmit
@@ -62,7 +63,7 @@ async def _pile(
         return await sources.gather(asked, name, resources, draft.tenant_id)
     checker = await sources.checker_of(resources, draft.options, draft.tenant_id)
     return await sources.pile_of_requests(
-        given, checker, draft.options, resources.blobs, read=sources.as_given
+        given, checker, draft.options, resources.blobs, read=sources.as_given, advice=OR_SKIP
     )
 
 

@@ -127,7 +127,8 @@ def _with_lines(draft: BatchDraft, pile: Pile) -> BatchDraft:
         row = file_row(named, tenant_id=draft.tenant_id, purpose=BATCH, life_s=BATCH_LIFE_S)
     file_id = row["id"] if pile.file is None and row is not None else pile.file and pile.file.id
     source = Source(pile.kind, pile.blob, pile.size, pile.lines, file_id, checked=pile.checked)
-    return replace(draft, source=source, new_file=row)
+    model = pile.model if pile.checked else draft.model
+    return replace(draft, source=source, new_file=row, model=model)
 
 
 async def _remove(resources: Resources, pile: Pile) -> None:

@@ -1,7 +1,7 @@
 """Where the lines of a batch come from: a file, an archive, or the request itself."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from api.batches.given import MEDIA_TYPE, Given, LineOf, parse_element, write_li
 from api.batches.request import BatchFile, BatchSubmit
 from api.files import BATCH
 from api.multipart import FOLDER, ReceivedFile
-from shared.batches.lines import LineChecker
+from shared.batches.lines import LineChecker, LineError
 from shared.batches.model import InputKind
 from shared.batches.options import BatchOptions
 from shared.errors import BadRequest, NotFound, TooLarge
@@ -33,8 +33,8 @@ _ZIP_NAME, _ZIP_TYPES = ".zip", {"application/zip", "application/x-zip-compresse
 class Pile:
     """Lines, as they came: just one of `content` (to be stored), `received` and `file` is there.
 
-    `lines` is 0 where nobody has counted them, `tokens` a guess; `checked` says that every one was
-    found right, and needs no validation.
+    `lines` is 0 where nobody has counted them, `tokens` a guess. `checked` says that every one was
+    found right and needs no validation; `model` is then the one that they all name, if there is one.
     """
 
     kind: InputKind
@@ -45,6 +45,7 @@ class Pile:
     received: ReceivedFile | None = None
     file: Row[Any] | None = None
     checked: bool = False
+    model: str | None = None
 
     @property
     def blob(self) -> str:
@@ -134,11 +135,20 @@ def pile_of_upload(received: ReceivedFile) -> Pile:
 
 
 async def pile_of_requests(
-    given: Given, checker: LineChecker, options: BatchOptions, blobs: BlobStore, *, read: LineOf
+    given: Given,
+    checker: LineChecker,
+    options: BatchOptions,
+    blobs: BlobStore,
+    *,
+    read: LineOf,
+    tell: Callable[[LineError], LineError] | None = None,
+    advice: str = "Correct them.",
+    checked: bool = False,
 ) -> Pile:
     """Write lines that came in the body into the blob store, all of them checked.
 
-    `read` returns each as it is to be kept.
+    `read` returns each as it is to be kept, `tell` what is wrong with one as its sender knows it.
+    Where they are `checked` nobody does it again, and they count as lines from the beginning.
 
     Raises:
         BadRequest: it names those that cannot be done, unless they are to be skipped; nothing is
@@ -146,18 +156,32 @@ async def pile_of_requests(
     """
     findings = Findings()
 
-    def checked(element: bytes, number: int) -> bytes:
+    def line_of(element: bytes, number: int) -> bytes:
         line = read(element, number)
-        findings.add(checker.check(line, number))
+        found = checker.check(line, number)
+        findings.add(tell(found) if tell and isinstance(found, LineError) else found)
         return line
 
     received = await write_lines(
         blobs,
         aiter(given),
-        checked,
-        finish=lambda: refuse_invalid(findings, options.on_invalid),
+        line_of,
+        finish=lambda: refuse_invalid(findings, options.on_invalid, advice=advice),
     )
-    return Pile(InputKind.JSONL, findings.total, received.size, findings.tokens, received=received)
+    return pile_of_lines(received, findings, checked=checked)
+
+
+def pile_of_lines(received: ReceivedFile, findings: Findings, *, checked: bool) -> Pile:
+    """Return lines that were written and looked at; `checked` says that this will do."""
+    return Pile(
+        InputKind.JSONL,
+        findings.total,
+        received.size,
+        findings.tokens,
+        received=received,
+        checked=checked,
+        model=findings.model if checked else None,
+    )
 
 
 def as_given(element: bytes, number: int) -> bytes:

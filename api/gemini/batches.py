@@ -12,10 +12,11 @@ from starlette.routing import Route
 from api.auth import principal
 from api.batches import acts, sources
 from api.batches.drafting import draft_batch, read_claim
-from api.batches.given import parse_element, read_given
+from api.batches.given import read_given
 from api.batches.intake import earlier, take_in
 from api.batches.loading import load_batch
 from api.files import check_room
+from api.gemini.batch_lines import as_googles, line_of
 from api.gemini.batch_request import REQUESTS, BatchGenerateContent
 from api.gemini.batch_results import whole_operation
 from api.gemini.batch_view import batch_operation
@@ -32,7 +33,6 @@ from shared.jobs.endpoints import Endpoint
 from shared.resources import Resources
 
 JSON = "application/json"
-MODELS = "models/"
 DEFAULT_PAGE, MOST = 50, 1000
 _TOLD = ENDED - {BatchState.FAILED}
 """An operation has a response or an error, never both."""
@@ -51,30 +51,20 @@ async def create(request: Request) -> Response:
     model = request.path_params["model"]
     resources.catalog.resolve(model)
     options = BatchOptions(endpoint=Endpoint.GEMINI, label=asked.batch.display_name)
-    draft = draft_batch(who.tenant_id, options, resources.settings, idempotency=claim, model=model)
+    draft = draft_batch(who.tenant_id, options, resources.settings, idempotency=claim)
     checker = await sources.checker_of(resources, options, who.tenant_id)
     pile = await sources.pile_of_requests(
-        given, checker, options, resources.blobs, read=partial(_line, model)
+        given,
+        checker,
+        options,
+        resources.blobs,
+        read=partial(line_of, model),
+        tell=as_googles,
+        # Their answers are found by counting: whatever happens, each must have one.
+        checked=True,
     )
     made = await take_in(request, draft, pile)
     return _json(batch_operation(made.batch))
-
-
-def _line(model: str, element: bytes, number: int) -> bytes:
-    given = parse_element(element, number)
-    if not isinstance(given, dict):
-        return element
-    rest = {name: value for name, value in given.items() if name not in {"request", "metadata"}}
-    line = {"custom_id": str(number), "method": "POST", "url": Endpoint.GEMINI, **rest}
-    if given.get("metadata"):
-        line["metadata"] = given["metadata"]
-    asked = given.get("request")
-    if isinstance(asked, dict):
-        named = asked.get("model")
-        own = named.removeprefix(MODELS) if isinstance(named, str) else named
-        body = {name: value for name, value in asked.items() if name != "stream"}
-        asked = {**body, "model": model if own is None else own}
-    return orjson.dumps({**line, "body": asked})
 
 
 async def index(request: Request) -> Response:

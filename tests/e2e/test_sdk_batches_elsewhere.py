@@ -1,4 +1,4 @@
-"""Batches by Anthropic's and Mistral's own SDKs, and responses in the background by OpenAI's."""
+"""Batches by Anthropic's, Google's and Mistral's own SDKs, and responses in the background by OpenAI's."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,13 @@ MODELS = [*EVERY_PROVIDER]
 @pytest.fixture(scope="session", params=["anthropic-2", "anthropic-0", "anthropic-node"])
 def anthropic(request: pytest.FixtureRequest, service: Up) -> Iterator[Sdk]:
     """Anthropic's SDKs."""
+    with Sdk(request.param, url=service.url, key=service.key) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["google-genai-3", "google-genai-1"])
+def google(request: pytest.FixtureRequest, service: Up) -> Iterator[Sdk]:
+    """Google's SDKs."""
     with Sdk(request.param, url=service.url, key=service.key) as running:
         yield running
 
@@ -81,6 +88,44 @@ def test_a_message_batch_is_cancelled_and_deleted(service: Up, upstream: Upstrea
     assert done["counts"]["processing"] == 0
     assert "canceled" in done["kinds"]
     assert done["deleted"] == "message_batch_deleted"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_googles_batches(google: Sdk, model: str, upstream: Upstream) -> None:
+    done = google.do("batch", model=model, texts=TEXTS)
+    again = google.do("batch", model=model, texts={"one": TEXTS["one"]})
+
+    assert (done["state"], done["display_name"]) == ("JOB_STATE_SUCCEEDED", "three")
+    assert done["model"] == f"models/{model}"
+    assert done["results"] == {name: [text, None] for name, text in ECHOES.items()}
+    noted = google.name == "google-genai-3"
+    assert done["noted"] == [{"key": name} if noted else None for name in TEXTS]
+    assert again["listed"] == [again["name"], done["name"]]
+
+
+def test_what_a_provider_refuses_has_an_error_in_its_place(google: Sdk, upstream: Upstream) -> None:
+    upstream.script(rule("status", marker="the second", status=400, body={"error": {}}))
+
+    done = google.do("batch", model="gemini-any", texts=TEXTS)
+
+    assert done["state"] == "JOB_STATE_SUCCEEDED"
+    text, (code, message) = done["results"].pop("two")
+    # google.rpc.Code.INVALID_ARGUMENT
+    assert (text, code) == (None, 3)
+    assert message
+    assert done["results"] == {name: [ECHOES[name], None] for name in ("one", "three")}
+
+
+def test_a_google_batch_is_cancelled_and_deleted(google: Sdk, upstream: Upstream) -> None:
+    upstream.script(rule("ok", delay_ms=3000))
+
+    done = google.do("cancel_batch", model="gpt-any", texts=TEXTS)
+
+    assert done["state"] == "JOB_STATE_CANCELLED"
+    assert len(done["codes"]) == 3
+    # google.rpc.Code.CANCELLED
+    assert 1 in done["codes"]
+    assert done["left"] == 0
 
 
 def test_mistrals_batch_jobs(mistral: Sdk, upstream: Upstream) -> None:

@@ -157,7 +157,8 @@ async def test_before_a_line_was_read(app: WholeApp) -> None:
     assert (ended["processing_status"], ended["request_counts"]["expired"]) == ("ended", 1)
     over = await got(app, f"{GOOGLES}/{googles['name']}")
     assert (over["done"], over["metadata"]["state"]) == (True, "BATCH_STATE_EXPIRED")
-    assert over["response"]["inlinedResponses"] == {"inlinedResponses": []}
+    (outcome,) = over["response"]["inlinedResponses"]["inlinedResponses"]
+    assert outcome["error"]["code"] == 4
     job = await got(app, f"{MISTRALS}/{mistrals['id']}")
     assert (job["status"], job["total_requests"]) == ("TIMEOUT_EXCEEDED", 0)
     assert "time" in job["errors"][0]["message"]

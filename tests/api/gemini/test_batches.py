@@ -4,7 +4,10 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import update
 
+from shared.batches.model import Batch, BatchState
+from shared.clock import now_ms
 from shared.jobs.transitions import JobState, Reason
 from tests.api.batches.clerk import Clerk
 from tests.api.batches.leading import jobs, lead, read
@@ -67,7 +70,9 @@ async def test_a_batch_from_its_requests_to_its_answers(app: WholeApp, hand: Han
         },
     ]
     states = [each["metadata"]["state"] for each in (made, running, over)]
-    assert states == ["BATCH_STATE_PENDING", "BATCH_STATE_RUNNING", "BATCH_STATE_SUCCEEDED"]
+    assert states == ["BATCH_STATE_RUNNING", "BATCH_STATE_RUNNING", "BATCH_STATE_SUCCEEDED"]
+    assert made["metadata"]["batchStats"]["pendingRequestCount"] == "2"
+    assert "model" not in made["metadata"]
     assert [each["done"] for each in (made, running, over)] == [False, False, True]
     assert made["metadata"]["displayName"] == "mine"
     assert over["metadata"]["batchStats"] == {
@@ -116,6 +121,18 @@ async def test_cancel_and_delete(app: WholeApp) -> None:
     assert "response" not in await got(app, name)
 
 
+async def test_cancelled_before_a_line_was_stored_each_has_an_end(app: WholeApp) -> None:
+    made = await create(app, HELLO, HELLO, HELLO)
+    await app.client.post(f"/v1beta/{made['name']}:cancel")
+    await read(app)
+    await lead(app)
+    over = await got(app, made["name"])
+
+    assert made["metadata"]["model"] == "models/sandbox/echo"
+    outcomes = over["response"]["inlinedResponses"]["inlinedResponses"]
+    assert [each["error"]["code"] for each in outcomes] == [1, 1, 1]
+
+
 async def test_others_batches_are_none_of_googles(app: WholeApp) -> None:
     other = (await Clerk(app).create())["id"]
 
@@ -142,6 +159,57 @@ async def test_what_is_refused_leaves_nothing(app: WholeApp, asked: dict[str, An
 
     assert (reply.status_code, reply.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
     assert await Clerk(app).nothing_stored()
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (inline({"contents": []}), "`request.contents`"),
+        (inline(HELLO, {"request": HELLO, "more": 1}), "`requests.1.more`"),
+        (inline({"request": 3}), "`request` must be"),
+    ],
+)
+async def test_a_refusal_speaks_of_googles_fields(
+    app: WholeApp, asked: dict[str, Any], words: str
+) -> None:
+    reply = await app.client.post(CREATE, json=asked)
+    message = reply.json()["error"]["message"]
+
+    assert words in message
+    assert "body" not in message
+    assert "on_invalid" not in message
+
+
+async def test_what_stands_beside_a_request_belongs_to_it(app: WholeApp) -> None:
+    """As google-genai 1.30 writes it."""
+    said = {"parts": [{"text": "Be brief."}]}
+    beside = {"request": HELLO, "systemInstruction": said, "cachedContent": "a"}
+    inside = {"request": {**HELLO, "systemInstruction": said}, "systemInstruction": {}}
+    made = await create(app, beside, inside)
+    (stored,) = await Clerk(app).lines_of(made["name"].removeprefix("batches/"))
+
+    model = {"model": "sandbox/echo"}
+    assert stored[0]["body"] == {
+        **HELLO,
+        "systemInstruction": said,
+        "cachedContent": "a",
+        **model,
+    }
+    assert stored[1]["body"] == {**HELLO, "systemInstruction": said, **model}
+
+
+async def test_a_failed_batch_has_an_error_and_no_response(app: WholeApp) -> None:
+    made = await create(app)
+    failed = {"state": BatchState.FAILED, "finished_at": now_ms()}
+    errors = [{"code": "x", "line": None, "message": "It is gone.", "param": None}]
+    async with app.resources.database.transaction() as db:
+        await db.execute(update(Batch).values(**failed, errors=errors))
+    told = await got(app, made["name"])
+
+    assert (told["done"], told["metadata"]["state"]) == (True, "BATCH_STATE_FAILED")
+    # google.rpc.Code.INVALID_ARGUMENT
+    assert told["error"] == {"code": 3, "message": "It is gone."}
+    assert "response" not in told
 
 
 async def test_a_model_that_there_is_not(app: WholeApp) -> None:

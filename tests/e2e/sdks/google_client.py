@@ -1,13 +1,17 @@
 """Google's SDK as its user has it, either major: does what it is told, line by line (see acting.py)."""
 
 import base64
+import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from acting import DESCRIPTION, NUMBER_SCHEMA, TOOL, JsonObject, serve, told
 from google import genai
 from google.genai import errors, types
 from pydantic import BaseModel
+
+WAITING = ("JOB_STATE_PENDING", "JOB_STATE_RUNNING")
 
 
 class Invoice(BaseModel):
@@ -121,6 +125,66 @@ def model(client: genai.Client, name: str) -> Any:
     return (client.models.get(model=name).name or "").removeprefix("models/")
 
 
+def batch(client: genai.Client, model: str, texts: dict[str, str]) -> Any:
+    """Hand in a batch of requests, wait for its end and bring its results home."""
+    made = _ended(client, _handed_in(client, model, texts))
+    results = {}
+    for name, each in zip(texts, _responses(made), strict=True):
+        error = each.error and [each.error.code, each.error.message]
+        results[name] = [each.response and each.response.text, error]
+    listed = client.batches.list(config={"page_size": 1})
+    return {
+        "name": made.name,
+        "display_name": made.display_name,
+        "model": made.model,
+        "state": _state(made),
+        "results": results,
+        "noted": [getattr(each, "metadata", None) for each in _responses(made)],
+        "listed": [each.name for each in islice(listed, 2)],
+    }
+
+
+def cancel_batch(client: genai.Client, model: str, texts: dict[str, str]) -> Any:
+    """Hand in a batch and cancel it at once; return how it ends, and what is left of it then."""
+    made = _handed_in(client, model, texts)
+    client.batches.cancel(name=made.name or "")
+    made = _ended(client, made)
+    codes = [each.error and each.error.code for each in _responses(made)]
+    client.batches.delete(name=made.name or "")
+    left = client.batches.get(name=made.name or "")
+    return {"state": _state(made), "codes": codes, "left": len(_responses(left))}
+
+
+def _handed_in(client: genai.Client, model: str, texts: dict[str, str]) -> types.BatchJob:
+    noted = "metadata" in types.InlinedRequest.model_fields
+    requests: Any = [
+        {
+            "contents": [{"role": "user", "parts": [{"text": text}]}],
+            "config": {"max_output_tokens": 100, "system_instruction": "Be brief."},
+            **({"metadata": {"key": name}} if noted else {}),
+        }
+        for name, text in texts.items()
+    ]
+    return client.batches.create(model=model, src=requests, config={"display_name": "three"})
+
+
+def _ended(client: genai.Client, made: types.BatchJob) -> types.BatchJob:
+    until = time.monotonic() + 60
+    while _state(made) in WAITING and time.monotonic() < until:
+        time.sleep(0.1)
+        made = client.batches.get(name=made.name or "")
+    return made
+
+
+def _state(made: types.BatchJob) -> str:
+    # The older one has no word for some of them: it shows what comes.
+    return str(getattr(made.state, "value", made.state)).replace("BATCH_STATE_", "JOB_STATE_")
+
+
+def _responses(made: types.BatchJob) -> list[Any]:
+    return list((made.dest and made.dest.inlined_responses) or [])
+
+
 def version(_client: genai.Client) -> Any:
     """Tell which SDK this is."""
     return genai.__version__
@@ -140,7 +204,10 @@ def _raised(error: BaseException) -> JsonObject:
 
 ACTS: dict[str, Callable[..., Any]] = {
     act.__name__: act
-    for act in (count, embed, look, model, models, say, stream, structured, use_tool, version)
+    for act in (
+        *(batch, cancel_batch, count, embed, look, model, models),
+        *(say, stream, structured, use_tool, version),
+    )
 }
 
 
