@@ -5,13 +5,14 @@ deployment alone; while it is left alone its next probe is the one that may brin
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import httpx
 import structlog
+from pydantic import JsonValue
 
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
@@ -33,6 +34,15 @@ LEASE_S = 60.0
 FAILED_BEFORE = 2
 BROKEN = 500
 TINY = Cost(1, 16, 16)
+_SAID: JsonValue = [{"role": "user", "content": "ping"}]
+PINGS: Mapping[Dialect, Mapping[str, JsonValue]] = {
+    Dialect.CHAT: {"messages": _SAID, "max_tokens": 1},
+    Dialect.MESSAGES: {"messages": _SAID, "max_tokens": 1},
+    Dialect.GEMINI: {"contents": [{"role": "user", "parts": [{"text": "ping"}]}]},
+    # It refuses less than 16.
+    Dialect.RESPONSES: {"input": "ping", "max_output_tokens": 16},
+}
+"""The shortest question, in the order in which a dialect is chosen."""
 Ask = Callable[[Target, HealthCheck], Awaitable[Verdict]]
 log = structlog.get_logger()
 
@@ -144,14 +154,9 @@ class HealthChecks:
 
 
 def _ping(model: str, dialects: frozenset[Dialect]) -> InferenceRequest:
-    if Dialect.CHAT in dialects or not dialects & {Dialect.MESSAGES, Dialect.GEMINI}:
-        words = [{"role": "user", "content": "ping"}]
-        return InferenceRequest(model, {"messages": words, "max_tokens": 1}, Dialect.CHAT)  # type: ignore[dict-item]
-    if Dialect.MESSAGES in dialects:
-        words = [{"role": "user", "content": "ping"}]
-        return InferenceRequest(model, {"messages": words, "max_tokens": 1}, Dialect.MESSAGES)  # type: ignore[dict-item]
-    contents = [{"role": "user", "parts": [{"text": "ping"}]}]
-    return InferenceRequest(model, {"contents": contents}, Dialect.GEMINI)  # type: ignore[dict-item]
+    """Ask in a dialect that a provider knows."""
+    dialect = next((each for each in PINGS if each in dialects), Dialect.CHAT)
+    return InferenceRequest(model, PINGS[dialect], dialect)
 
 
 async def _get(target: Target, path: str) -> Verdict:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from shared.routing.breaker_states import Verdict
 from shared.routing.catalog import Catalog, catalog_of
 from shared.routing.model import HealthCheck, Target
 from shared.settings import Settings
+from tests.fakes.upstream_client import Upstream
 from workers.provider_pool import ProviderPool
 from workers.scheduler.health import HealthChecks
 
@@ -143,3 +145,30 @@ async def test_who_answers_is_well(redis: Redis) -> None:
 
     assert not await clinic.probe()
     await clinic.pool.aclose()
+
+
+ANY = """
+[[deployments]]
+name = "watched"
+provider = "{provider}"
+model = "any"
+base_url = "{base_url}"
+keys = ["sk-any"]
+health = {{ every_s = 1 }}
+"""
+
+
+@pytest.mark.parametrize(
+    "provider", ["openai-compatible", "anthropic", "gemini", "openai-responses"]
+)
+async def test_the_question_is_one_that_its_wire_answers(
+    redis: Redis, provider: str, tmp_path: Path
+) -> None:
+    with Upstream(tmp_path / "ledger.jsonl") as upstream:
+        config = ANY.format(provider=provider, base_url=upstream.address(provider))
+        clinic = Clinic(redis, catalog_of(config, {}), None)
+
+        assert not await clinic.probe()
+
+        assert [call["status"] for call in upstream.calls()] == [200]
+        await clinic.pool.aclose()
