@@ -38,4 +38,20 @@ AROUND_MUTATIONS = (
         "            await asyncio.wait(losers)\n",
         "test_the_faster_of_two_is_told_and_both_are_on_the_bill",
     ),
+    Mutation(
+        "breaker: what was known is forgotten while Redis is away",
+        "shared/routing/breaker.py",
+        "                self._away = True\n",
+        "                self._away, self._standings = True, {}\n",
+        "test_what_is_known_to_be_down_stays_so_while_redis_is_away",
+        "tests/integration/routing",
+    ),
+    Mutation(
+        "webhooks: a turn that ends lets go of what is on its way",
+        "workers/delivery/turn.py",
+        "            self._over = True\n",
+        "",
+        "test_what_is_won_as_a_turn_ends_is_sent_once",
+        "tests/integration/webhooks",
+    ),
 )

@@ -14,6 +14,14 @@ def leases(service: Service, model: str) -> int:
         return int(client.zcard(key))
 
 
+def slots_taken(service: Service, model: str) -> int:
+    """Return how many calls hold a slot: leases that ran out count no more."""
+    key = _key(service, model, "leases")
+    with service.redis_client() as client:
+        seconds, micros = client.time()
+        return int(client.zcount(key, f"({seconds * MICRO + micros}", "+inf"))
+
+
 def forget(service: Service, model: str) -> None:
     """Let the lane's buckets begin anew."""
     key = _key(service, model, "lane")

@@ -5,14 +5,17 @@ before its program begins.
 """
 
 import os
+import signal
 import socket
 import time
+from itertools import count
 from typing import Any
 
 import orjson
 
 from shared.webhooks import egress
 from shared.webhooks.egress import Guard
+from workers.attempt import send
 from workers.attempt.deltas import JobDeltas
 
 BLOCKED_S = 60
@@ -35,6 +38,17 @@ def blocks_its_loop() -> None:
         add(self, chunk, at_once=at_once)
 
     setattr(JobDeltas, "add", blocking)  # noqa: B010  mypy forbids to assign to a method
+
+
+def dies_at_its_second_call() -> None:
+    """Kill the process where its second call passes the failpoint that the test names."""
+    point, passes = os.environ["PENSTOCK_FAULTS_POINT"], count(1)
+
+    def failpoint(name: str) -> None:
+        if name == point and next(passes) > 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(send, "failpoint", failpoint)  # noqa: B010  it is imported there, not exported
 
 
 def knows_hostile_names() -> None:
