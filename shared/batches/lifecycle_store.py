@@ -56,6 +56,7 @@ _ALIVE = (
         col(Batch.told_ended),
         func.coalesce(col(Batch.told_at), col(Batch.in_progress_at), 0).label("told_at"),
         col(Batch.finalizing_at),
+        col(Batch.complete_by),
         (col(Batch.complete_by) <= now_ms()).label("overdue"),
         now_ms().label("now"),
         _UNREAD.label("unread"),
@@ -84,7 +85,8 @@ async def cut(db: AsyncConnection, batch_id: str) -> None:
         col(BatchInput.checked).is_(False),
     )
     left_out = (await db.execute(update(BatchInput).where(*unchecked).values(stored=True))).rowcount
-    closed = update(BATCHES).where(*its).values(open=False, retrying=False, paused=False)
+    # It stays paused, if it is: the time of some lines may not be over, and they wait to be let go.
+    closed = update(BATCHES).where(*its).values(open=False, retrying=False)
     rows = await fetch(db, closed.returning(BATCHES))
     if rows and left_out and rows[0]["state"] != BatchState.CANCELLING:
         errors = [*(rows[0]["errors"] or ()), dict(_LEFT_OUT)]

@@ -7,7 +7,7 @@ Every step is safe to do twice, or beside another leader.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
@@ -40,9 +40,11 @@ IDS_PER_NOTICE = 500
 class Reopening:
     """How far a retry has come: behind `after`, up to `until`, as outcome numbers.
 
-    What fails again meanwhile lies behind `until`, and is not opened once more.
+    What fails again meanwhile lies behind `until`, and is not opened once more. `complete_by` tells
+    it from the next retry of the same batch, which may be asked for as soon as this one has ended.
     """
 
+    complete_by: int
     after: int
     until: int
 
@@ -121,7 +123,10 @@ class Lifecycle:
 
     async def _reopen(self, batch: Row) -> bool:
         batch_id = batch["id"]
-        place = self._reopening.setdefault(batch_id, Reopening(0, batch["outcomes"]))
+        complete_by = batch["complete_by"]
+        place = self._reopening.get(batch_id)
+        if place is None or place.complete_by != complete_by:
+            place = Reopening(complete_by, 0, batch["outcomes"])
         async with self._database.reading() as db:
             lines = await lines_store.retried(
                 db, batch_id, after=place.after, until=place.until, limit=REOPENED_AT_ONCE
@@ -133,7 +138,7 @@ class Lifecycle:
             lanes = {each["id"]: self._lane(each["model"]) for each in lines}
             changes = await lines_store.reopen(db, batch_id, lanes)
             await self._resources.announcer.announce(db, changes)
-        self._reopening[batch_id] = Reopening(lines[-1]["outcome_number"], place.until)
+        self._reopening[batch_id] = replace(place, after=lines[-1]["outcome_number"])
         return True
 
     async def _mark(self, batch: Row) -> bool:
