@@ -5,6 +5,7 @@ with its reason.
 """
 
 import asyncio
+from functools import partial
 
 from shared.dialects.withheld import is_withheld
 from shared.inference.dialect import Operation
@@ -14,7 +15,7 @@ from shared.jobs.draft import OnUnknown
 from shared.jobs.transitions import Reason
 from shared.routing.model import Failure
 from workers.attempt.admit import Admission, MustWait, admit
-from workers.attempt.difficulty import Classify, facts_for
+from workers.attempt.difficulty import Judge, facts_for, judge_of
 from workers.attempt.hold import Hold
 from workers.attempt.prepare import Work
 from workers.attempt.race import Race
@@ -27,9 +28,9 @@ from workers.resources import WorkerResources
 
 
 async def call(
-    hold: Hold, work: Work, resources: WorkerResources, *, model: str | None = None
+    hold: Hold, work: Work, resources: WorkerResources, *, judge: Judge | None = None
 ) -> InferenceResponse:
-    """Return a model's answer; `model` None: the job's own. How each call ended is in `hold.calls`.
+    """Return an answer of the job's model, or of its `judge`. How each call ended is in `hold.calls`.
 
     Raises:
         MustWait: nothing has room, or all is left alone.
@@ -39,23 +40,30 @@ async def call(
     """
     hold.answered = False
     await hold.settled()
-    route = await resources.route(model or hold.job.model)
-    classify = None if model is not None else _asking(hold, resources)
-    facts, cost = await facts_for(hold.job, work, route, resources, classify)
+    route = await resources.route(hold.job.model if judge is None else judge.model)
+    ask = partial(_asked, hold, resources)
+    asked = judge_of(hold.job, route, ask) if judge is None else None
+    facts, cost = await facts_for(hold.job, work, route, resources, asked)
     if hold.stop is not None:
         # A classifier's answer was there when we were stopped, so we were let go on; but no further.
         raise asyncio.CancelledError
     hold.answered = False
     road = road_of(hold.job, route, facts, cost, resources)
+    if judge is not None:
+        road.budget = judge.within(road.budget)
+    elif asked is not None:
+        # One budget for both: what failed on the way to who is asked has failed for the job.
+        road.spend(asked.failures)
     if hold.job.failures and len(road.ways) > 1 and work.document is None:
         async with resources.database.looking() as db:
             road.recall(await attempt_store.failures(db, hold.job))
     try:
         return await _Tries(hold, work, road, resources).run()
     finally:
-        if model is None:
-            # Who is only asked how hard it is costs the job no attempt.
-            hold.failures = max(hold.failures, road.budget.spent - hold.job.failures)
+        failures = road.budget.spent - hold.job.failures
+        hold.failures = max(hold.failures, failures)
+        if judge is not None:
+            judge.failures = failures
 
 
 class _Tries:
@@ -140,8 +148,7 @@ class _Tries:
         return unsaid and self._hold.time_left_s > 0 and self._road.leads_on(failure)
 
 
-def _asking(hold: Hold, resources: WorkerResources) -> Classify:
-    async def ask(model: str, work: Work) -> InferenceResponse:
-        return await call(hold, work, resources, model=model)
-
-    return ask
+async def _asked(
+    hold: Hold, resources: WorkerResources, judge: Judge, work: Work
+) -> InferenceResponse:
+    return await call(hold, work, resources, judge=judge)

@@ -1,7 +1,7 @@
 """What a request needs of a model, and, where a route asks for it, whether it is hard: a small call tells."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 import structlog
@@ -20,13 +20,31 @@ from shared.routing.facts import Facts, facts_of
 from shared.routing.model import Route
 from workers.attempt.admit import MustWait
 from workers.attempt.prepare import Work
-from workers.attempt.retry import CallFailed
+from workers.attempt.retry import Budget, CallFailed
 from workers.resources import WorkerResources
 
 log = structlog.get_logger()
 
-Classify = Callable[[str, Work], Awaitable[InferenceResponse]]
-"""Asks the model of a name."""
+LEAST_LEFT = 2
+"""A judge is asked only where its failure leaves a call for the job's own model."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """The model that says how hard a request is, how to ask it, and how many of the calls to it have failed.
+
+    It may spend what the job's budget has but for one call.
+    """
+
+    model: str
+    most: int
+    ask: Callable[["Judge", Work], Awaitable[InferenceResponse]]
+    failures: int = 0
+
+    def within(self, budget: Budget) -> Budget:
+        """Return its part of a budget."""
+        return Budget(min(budget.most, self.most), budget.spent)
+
 
 MOST_CHARS = 6000
 QUESTION = (
@@ -41,7 +59,7 @@ async def facts_for(
     work: Work,
     route: Route,
     resources: WorkerResources,
-    classify: Classify | None = None,
+    judge: Judge | None = None,
 ) -> tuple[Facts, Cost]:
     """Return what decides where a call may go, and what it is taken to cost."""
     cost = estimate(
@@ -56,24 +74,35 @@ async def facts_for(
         tier=standing.tier,
         difficulty=route.difficulty,
     )
-    if classify is None or route.difficulty is None or not route.difficulty.classifier:
+    if judge is None:
         return facts, cost
     known, key = resources.loads.judged(job), (job.id, job.generation)
     if key not in known:
-        known[key] = await _told_hard(route.difficulty.classifier, work, classify)
+        known[key] = await _told_hard(judge, work)
     hard = known[key]
     return (facts if hard is None else replace(facts, hard=hard)), cost
 
 
-async def _told_hard(model: str, work: Work, classify: Classify) -> bool | None:
+def judge_of(
+    job: ClaimedJob, route: Route, ask: Callable[[Judge, Work], Awaitable[InferenceResponse]]
+) -> Judge | None:
+    """Return who is to say how hard a job's request is; None where the rule does."""
+    model = route.difficulty.classifier if route.difficulty is not None else None
+    most = min(job.max_attempts, route.max_attempts or job.max_attempts)
+    if not model or most - job.failures < LEAST_LEFT:
+        return None
+    return Judge(model, most - 1, ask)
+
+
+async def _told_hard(judge: Judge, work: Work) -> bool | None:
     """Return what the classifier says; None where it says nothing of use, and the rule decides."""
     if work.operation is not Operation.GENERATE or work.document is not None:
         return None
     try:
-        answer = await classify(model, _question(work))
+        answer = await judge.ask(judge, _question(work))
         said = orjson.loads(answer.body)["choices"][0]["message"]["content"]
     except (MustWait, CallFailed, PenstockError, ValueError, LookupError, TypeError) as error:
-        log.warning("difficulty.not_told", classifier=model, error=str(error))
+        log.warning("difficulty.not_told", classifier=judge.model, error=str(error))
         return None
     words = str(said).lower()
     if ("hard" in words) == ("simple" in words):

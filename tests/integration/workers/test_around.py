@@ -56,7 +56,7 @@ async def test_an_unknown_outcome_forbids_a_second_call(bench: Bench) -> None:
 @pytest.mark.parametrize(("says", "model"), [(HARD, "m"), (SIMPLE, "cheap")])
 async def test_a_small_call_says_who_is_asked(bench: Bench, says: str, model: str) -> None:
     bench.upstream.script(rule("ok", model="judge", content=says))
-    job_id = await bench.submit("prove it", model="by difficulty")
+    job_id = await bench.submit("prove it", model="by difficulty", attempts=3)
 
     job = await bench.run(job_id)
 
@@ -70,21 +70,55 @@ async def test_a_small_call_says_who_is_asked(bench: Bench, says: str, model: st
 @pytest.mark.parametrize("says", ["I cannot tell", "hard or simple"])
 async def test_a_judge_who_does_not_know_leaves_it_to_the_rule(bench: Bench, says: str) -> None:
     bench.upstream.script(rule("ok", model="judge", content=says))
-    job_id = await bench.submit("hi", model="by difficulty")
+    job_id = await bench.submit("hi", model="by difficulty", attempts=3)
 
     await bench.run(job_id)
 
     assert [row["deployment"] for row in await bench.attempts(job_id)] == ["judge", "cheap"]
 
 
-async def test_a_judge_who_fails_costs_the_job_nothing(bench: Bench) -> None:
+async def test_a_judge_who_fails_is_paid_from_the_one_budget(bench: Bench) -> None:
     bench.upstream.script(rule("status", model="judge", status=500))
-    job_id = await bench.submit("hi", model="by difficulty")
+    job_id = await bench.submit("hi", model="by difficulty", attempts=3)
 
     job = await bench.run(job_id)
 
-    assert (job["state"], job["failures"]) == ("completed", 0)
+    assert (job["state"], job["failures"]) == ("completed", 1)
     assert _steps(await bench.attempts(job_id)) == [("judge", "error", 1), ("cheap", "ok", 1)]
+
+
+@pytest.mark.parametrize("most", [2, 3])
+async def test_a_judge_and_a_model_fail_no_oftener_than_the_job_may(
+    bench: Bench, most: int
+) -> None:
+    bench.upstream.script(rule("status", status=500))
+    job_id = await bench.submit("hi", model="by difficulty", attempts=most)
+
+    job = await bench.run(job_id)
+
+    assert (job["state"], job["reason"]) == ("failed", "attempts_exhausted")
+    assert job["failures"] == most
+    asked = [row["deployment"] for row in await bench.attempts(job_id)]
+    assert (asked[0], len(asked)) == ("judge", most)
+
+
+async def test_a_judge_is_not_asked_with_the_last_attempt(bench: Bench) -> None:
+    job_id = await bench.submit("hi", model="by difficulty", attempts=1)
+
+    assert (await bench.run(job_id))["state"] == "completed"
+    assert [row["deployment"] for row in await bench.attempts(job_id)] == ["cheap"]
+
+
+async def test_a_judge_stands_on_the_jobs_bill(bench: Bench) -> None:
+    bench.upstream.script(rule("ok", model="judge", content=SIMPLE))
+    job_id = await bench.submit("hi", model="by difficulty", attempts=3)
+
+    job = await bench.run(job_id)
+
+    attempts = await bench.attempts(job_id)
+    for name in ("input_tokens", "output_tokens", "cost_nanousd"):
+        told = [row[name] for row in attempts if row[name] is not None]
+        assert (job[name] or 0) == sum(told), name
 
 
 @pytest.mark.parametrize(("also", "wanted"), [(False, "echo: hello"), (True, "")])

@@ -57,7 +57,7 @@ async def test_a_shutdown_after_a_judge_has_spoken_closes_the_call(bench: Bench)
     bench.upstream.script(
         rule("ok", model="judge", content="simple"), rule("hang", model="cheap", seconds=30)
     )
-    job_id = await bench.submit("hello", model="by difficulty")
+    job_id = await bench.submit("hello", model="by difficulty", attempts=3)
     await bench.runner.take([job_id], Priority.STANDARD)
 
     async def is_under_way() -> bool:
