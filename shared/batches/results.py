@@ -21,6 +21,7 @@ _BEYOND_ASCII = re.compile("[^\x00-\x7f]+")
 _LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
 _CODES = {JobState.CANCELLED: "batch_cancelled", JobState.EXPIRED: "batch_expired"}
 _NULL = b"null"
+_OF_ERROR = ("message", "type", "param", "code")
 
 
 def file_line(job: Row, body: bytes | None) -> bytes:
@@ -83,7 +84,10 @@ def _answer(job: Row, body: bytes | None) -> tuple[bytes, bytes]:
         return _NULL, _error(code, str(said or "The line was not done."))
     failure = failure_of(job, body)
     if failure is not None:
-        return _response(job, failure.status, _json({"error": openai_error(failure)})), _NULL
+        # The line says already of which job this is, and how it ended.
+        told = openai_error(failure)
+        error = {name: told[name] for name in _OF_ERROR}
+        return _response(job, failure.status, _json({"error": error})), _NULL
     if body is None:
         return _response(job, LOST, _json(_NO_BODY)), _NULL
     return _response(job, job["status_code"], ascii_json(body)), _NULL

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from shared.batches.results import ascii_json, file_line, is_output, stream_line
 from shared.jobs.transitions import JobState
@@ -47,17 +48,57 @@ def failed(code: str) -> dict[str, Any]:
     return job(JobState.FAILED, error={"code": code, "message": "It failed."})
 
 
+class Strict(BaseModel):
+    """Nothing more than is named, and nothing of another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class LineResponse(Strict):
+    """What had an HTTP status, whichever it was."""
+
+    status_code: int = Field(ge=100, le=599)
+    request_id: str = Field(min_length=1)
+    body: JsonValue
+
+
+class LineError(Strict):
+    """Why there was no HTTP status."""
+
+    code: str
+    message: str
+
+
+class FileLine(Strict):
+    """A line of OpenAI's output and error files, by the strictest reading of its contract."""
+
+    id: str = Field(pattern=r"^batch_req_\w+$")
+    custom_id: str | None
+    response: LineResponse | None
+    error: LineError | None
+
+
+OF_STREAM = ("number", "line", "job_id", "status", "usage", "cost_usd")
+
+
 def read(line: bytes) -> dict[str, Any]:
-    """Read a line as any client can: ASCII, and one line however it is split."""
+    """Read a line as any client can: ASCII, one line however it is split, as the contract has it."""
     assert line.isascii()
     assert line.endswith(b"\n")
     assert len(line.decode().splitlines()) == 1
     value: dict[str, Any] = json.loads(line)
+    told = {name: each for name, each in value.items() if name not in OF_STREAM}
+    found = FileLine.model_validate(told)
+    assert (found.response is None) != (found.error is None)
+    if found.response is not None and found.response.status_code >= 400:
+        body = found.response.body
+        assert isinstance(body, dict)
+        assert list(body) == ["error"]
     return value
 
 
 def curators_reading(line: dict[str, Any]) -> list[str] | None:
-    """It indexes the response of every line of the output file."""
+    """It indexes the response of every line of the output file, and reads no other."""
     if line["response"]["status_code"] != 200:
         return [str(line["response"]["status_code"])]
     assert line["response"]["body"]["choices"][0]["message"]["content"]
@@ -70,7 +111,10 @@ def instructors_reading(line: dict[str, Any]) -> str:
 
 
 def inspects_reading(line: dict[str, Any]) -> tuple[str, Any]:
-    """It reads both files: the body of the response, unless there is an error with a code."""
+    """It reads both files: the body of the response, unless there is an error with a code.
+
+    The body it takes for a completion, in the error file too, where it is none by the contract.
+    """
     assert line["custom_id"]
     error = line.get("error")
     return ("body", line["response"]["body"]) if error is None else ("error", error["code"])
