@@ -21,7 +21,7 @@ from api.cli.results import COMPLETED, Results, open_results
 from api.cli.run_log import RunLog
 from api.cli.show import console, plain
 from api.cli.spreadsheet import write_csv
-from api.cli.task_files import log_path, read_instructions, refuse_shared
+from api.cli.task_files import log_path, read_instructions, refuse_foreign, refuse_shared
 
 MOST_NAMED = 10
 
@@ -56,6 +56,7 @@ def run(order: Order, *, url: str | None, key: str | None) -> int:
     text, file = read_instructions(order.instructions)
     read = [order.schema, *([file] if file else ())]
     refuse_shared(order.out, order.table, read)
+    refuse_foreign(order.out)
     written = [order.out, log_path(order.out), *([order.table] if order.table else ())]
     found = discover(order.named, beside=[*read, *written])
     task = Task(text, read_schema(order.schema), order.model)

@@ -50,6 +50,19 @@ def refuse_shared(out: Path, table: Path | None, read: Iterable[Path]) -> None:
                 raise CommandError(message, exit_code=MISUSED)
 
 
+def refuse_foreign(out: Path) -> None:
+    """Refuse results that would be written over what no run has written.
+
+    Raises:
+        CommandError: there is something in the file, and nothing beside it tells of a run.
+    """
+    if _holds_something(out) and not _holds_something(log_path(out)):
+        message = (
+            f"{out} is there and is of no run that can go on: name another --out, or remove it."
+        )
+        raise CommandError(message, exit_code=MISUSED)
+
+
 def is_same(one: Path, other: Path) -> bool:
     """Tell whether two paths lead to one file, which need not be there yet; links are followed."""
     try:
@@ -62,6 +75,14 @@ def is_same(one: Path, other: Path) -> bool:
 def log_path(out: Path) -> Path:
     """Return where it stands how far a run is."""
     return out.with_name(f"{out.name}.state")
+
+
+def _holds_something(path: Path) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size > 0
+    except OSError:
+        # Whoever then opens it says why that cannot be.
+        return False
 
 
 def _making(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from api.cli import batch_submit, process
 from api.cli import folder as folder_module
 from api.cli.client import Client, RefusedError
-from api.cli.errors import FAILED, MISUSED
+from api.cli.errors import FAILED, MISUSED, CommandError
 from tests.unit.cli.bulk_service import BulkService, problem
 
 
@@ -85,6 +85,20 @@ def test_a_refused_start_does_not_stand_in_the_way(
 
     assert len(order.out.read_bytes().splitlines()) == 3
     assert set(service.uploads.values()) == {1}
+
+
+@pytest.mark.parametrize("out", ["in/0.txt", "other.jsonl"])
+def test_what_no_run_has_written_is_not_written_over(
+    service: BulkService, order: process.Order, out: str
+) -> None:
+    Path(out).write_text("nobody's results")
+
+    with pytest.raises(CommandError, match="name another --out") as raised:
+        process.run(replace(order, out=Path(out)), url=None, key=None)
+
+    assert raised.value.exit_code == MISUSED
+    assert Path(out).read_text() == "nobody's results"
+    assert service.files == {}
 
 
 def test_a_file_whose_batch_is_refused_is_not_left(service: BulkService, tmp_path: Path) -> None:
