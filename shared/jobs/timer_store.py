@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
-from sqlalchemy import Select, bindparam, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import Row, fetch, now_ms
 from shared.jobs.changes import Change, change_of
+from shared.jobs.endpoints import Endpoint
 from shared.jobs.model import CHANGED, WAITING, Attempt, Job, in_state
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
+
+LOST = "worker_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
         .where(col(Attempt.job_id).in_(ids), started)
         .values(
             status=AttemptStatus.UNKNOWN,
-            error_code="worker_lost",
+            error_code=LOST,
             error_message="The worker was lost during the call; whether it was billed is not known.",
             possibly_billed=True,
             finished_at=now_ms(),
@@ -154,7 +157,13 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
     take = (
         update(Job)
         .where(col(Job.id) == bindparam("at_job"), in_state(JobState.RUNNING))
-        .values(owner=None, lease_expires_at=None, crashes=Job.crashes + 1, version=Job.version + 1)
+        .values(
+            owner=None,
+            lease_expires_at=None,
+            crashes=Job.crashes + 1,
+            failures=Job.failures + _HEDGES_LOST,
+            version=Job.version + 1,
+        )
     )
     again = [row for row in rows if row["state"] == JobState.QUEUED]
     if again:
@@ -162,6 +171,24 @@ async def reclaim(db: AsyncConnection, verdicts: Sequence[Verdict]) -> None:
     ended = [row for row in rows if row["state"] != JobState.QUEUED]
     if ended:
         await db.execute(take.values(finished_at=now_ms()), ended)
+
+
+_LOST_TOGETHER = (
+    select(func.count())
+    .select_from(Attempt)
+    .where(
+        col(Attempt.job_id) == col(Job.id),
+        col(Attempt.claim_number) == col(Job.claim_number),
+        col(Attempt.error_code) == LOST,
+    )
+    .correlate(Job)
+    .scalar_subquery()
+)
+# Of two calls under way one was a hedge, and that costs a failure; parts of a document cost none.
+_HEDGES_LOST = case(
+    (and_(col(Job.endpoint) != Endpoint.DOCUMENTS, _LOST_TOGETHER > 1), _LOST_TOGETHER - 1),
+    else_=0,
+)
 
 
 async def expire(

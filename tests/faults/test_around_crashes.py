@@ -95,6 +95,30 @@ def test_what_a_dead_worker_had_called_counts_against_the_budget(service: Servic
     assert _seen(case) == [("primary", "error"), ("backup", "unknown"), ("primary", "error")]
 
 
+@pytest.mark.parametrize("how", ["killed", "sent away"])
+def test_a_lost_hedge_counts_against_the_budget(service: Service, how: str) -> None:
+    service.worker.stop()
+    service.worker.start(DRAIN_S="0.2")
+    service.upstream.script(rule("gate"))
+    job = service.client.submit("hedged", failures=None, max_attempts=2, body=STREAM)
+    job.ends = frozenset({"failed"})
+    service.upstream.wait(lambda seen: seen["gated"] == 2)
+    if how == "killed":
+        service.crash_worker()
+    else:
+        service.disruptions += 1
+        service.worker.stop()
+    service.upstream.clear()
+    service.upstream.script(*(rule("status", model=name, status=500) for name in BOTH))
+    service.worker.start()
+
+    # The oracle says how many calls there may be: two, and one more for the worker that went.
+    (case,) = oracle.settle(service)
+
+    lost = "unknown" if how == "killed" else "interrupted"
+    assert _seen(case) == [("primary", lost), ("backup", lost), ("primary", "error")]
+
+
 @pytest.mark.parametrize("on_unknown", ["retry", "fail"])
 def test_worker_dies_with_a_fallback_under_way(service: Service, on_unknown: str) -> None:
     ends = {"completed"} if on_unknown == "retry" else {"failed"}

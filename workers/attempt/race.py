@@ -65,6 +65,9 @@ class Race:
                     return await self._move_on(first, other)
             return await self._first_to_speak()
         finally:
+            if sum(not task.done() for task in self._running) > 1:
+                # Both are lost: that costs what a hedge costs, and no more.
+                self._road.spend(1)
             await self._close(self._running, None)
 
     def _start(self, admission: Admission) -> Answering:

@@ -1,5 +1,7 @@
 """What the scheduler finds: due, forgotten, abandoned and overdue jobs, on both databases."""
 
+import pytest
+
 from shared import outbox
 from shared.clock import now_ms
 from shared.database import Database
@@ -68,6 +70,24 @@ async def test_an_abandoned_job_is_reclaimed_and_its_call_unknown(
     (call,) = await attempts(database, job_id)
     assert (call["status"], call["possibly_billed"]) == (AttemptStatus.UNKNOWN, True)
     assert (await row(database, held))["state"] == JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "failures"), [("/v1/chat/completions", 1), ("/v1/documents", 0)]
+)
+async def test_of_two_calls_that_are_lost_one_was_a_hedge(
+    database: Database, add_job: AddJob, endpoint: str, failures: int
+) -> None:
+    # Parts of a document are called for side by side, and that is no second try.
+    job_id = await add_job(endpoint=endpoint)
+    for _ in range(2):
+        (job,) = await claim(database, [job_id], lease_ms=-1)
+        starts = [AttemptStart(job, number, "d", "lane", 0) for number in (1, 2)]
+        async with database.transaction() as db:
+            await attempt_store.start_attempts(db, starts, "a")
+            await timer_store.reclaim(db, [judged(job_id, JobState.QUEUED, Reason.RESCUED)])
+
+    assert (await row(database, job_id))["failures"] == 2 * failures
 
 
 async def test_a_job_that_ended_meanwhile_is_not_reclaimed(
