@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import httpx
 from pydantic import JsonValue
 
+from shared.inference.sandbox_options import read_options
 from shared.inference.vendors import SANDBOX, VENDORS, Vendor, Wire, known_vendors
 from shared.providers.anthropic import Anthropic
 from shared.providers.base import Provider
@@ -12,7 +13,6 @@ from shared.providers.gemini import Gemini
 from shared.providers.long_tail import LongTail, installed
 from shared.providers.openai_compatible import OpenAICompatible
 from shared.providers.sandbox import Sandbox
-from shared.providers.sandbox_options import read_options
 from shared.providers.transport import Http, Timeouts
 
 MAX_RESPONSE_BYTES = 20 * 1024 * 1024

@@ -15,11 +15,11 @@ from pydantic import JsonValue
 from shared.clock import now_ms
 from shared.inference.request import InferenceRequest
 from shared.inference.response import InferenceChunk, InferenceResponse, LimitFeedback
+from shared.inference.sandbox_options import SandboxOptions, for_model
 from shared.inference.vendors import OPENAI_DIALECTS, SANDBOX
 from shared.providers.completion import usage_of
 from shared.providers.errors import ProviderError
 from shared.providers.failures import from_status
-from shared.providers.sandbox_options import SandboxOptions, for_model
 from shared.providers.sandbox_replies import (
     DIMENSIONS,
     MAX_DIMENSIONS,

@@ -7,6 +7,7 @@ from pydantic import JsonValue, SecretStr
 
 from shared.clock import now_ms
 from shared.errors import NotFound
+from shared.inference.sandbox_options import check_model
 from shared.inference.vendors import SANDBOX
 from shared.routing.file import Rows, digest_of, parse, rows_of
 from shared.routing.model import Deployment, Price, Route, Target
@@ -111,6 +112,11 @@ class Catalog:
         if not (slash and model) or not BRACES.isdisjoint(name):
             return None
         if vendor == SANDBOX:
+            try:
+                check_model(model)
+            except ValueError as error:
+                detail = f"No model `{name}` here: {error}."
+                raise NotFound(detail, code="model_not_found", param="model") from error
             return Route(name, (Deployment(name, vendor, model),))
         if key := self._provider_keys.get(vendor):
             return Route(name, (Deployment(name, vendor, model, keys=(key.get_secret_value(),)),))

@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from shared.inference.sandbox_options import check_deployment
 from shared.inference.vendors import VENDORS, Wire, known_vendors
 from shared.routing.model import (
     DEFAULT_CONCURRENCY,
@@ -34,6 +43,7 @@ Region = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9
 Tier = Annotated[str, Field(min_length=1, max_length=64)]
 Names = Annotated[list[Name], Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Said = TypeVar("Said", str, dict[str, JsonValue])
 LARGEST = 4_000_000_000
 """What the limiter counts exactly; a lane beyond it could not be built, and all JSON can say it."""
 Count = Annotated[int, Field(gt=0, le=LARGEST)]
@@ -119,15 +129,10 @@ class DeploymentRow(_Row):
             raise ValueError(message)
         return value
 
-    @field_validator("options")
+    @field_validator("model", "options")
     @classmethod
-    def _are_numbers(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        for name, given in value.items():
-            is_bool = isinstance(given, bool)
-            number = given if isinstance(given, int | float) and not is_bool else -1
-            if not 0 <= number <= LARGEST:
-                message = f"the option {name} must be a number from 0 to {LARGEST}"
-                raise ValueError(message)
+    def _suits(cls, value: Said, info: ValidationInfo) -> Said:
+        check_deployment(info.data.get("provider"), value)
         return value
 
     @model_validator(mode="after")

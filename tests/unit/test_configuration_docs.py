@@ -10,9 +10,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from shared.inference.sandbox_options import READERS, SandboxOptions, for_model, read_options
 from shared.inference.vendors import VENDORS, known_vendors
 from shared.providers.registry import build_provider
-from shared.providers.sandbox_options import READERS, SandboxOptions, for_model, read_options
 from shared.providers.transport import Http
 from shared.routing.catalog import load_catalog
 from shared.routing.model import DEFAULT_CONCURRENCY, Capability, Failure

@@ -8,9 +8,14 @@ from pydantic import JsonValue
 
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
+from shared.inference.sandbox_options import (
+    SandboxOptions,
+    check_model,
+    for_model,
+    read_options,
+)
 from shared.providers import errors
 from shared.providers.sandbox import Sandbox
-from shared.providers.sandbox_options import SandboxOptions, for_model, read_options
 
 
 def chat(model: str = "echo", text: str = "hello", **body: JsonValue) -> InferenceRequest:
@@ -164,3 +169,27 @@ async def test_token_lists_are_one_input_each() -> None:
 async def test_a_chat_without_messages_is_refused() -> None:
     with pytest.raises(errors.BadRequest):
         await Sandbox().generate(InferenceRequest("echo", {}))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("slow-500", "does not know what `slow-500` is"),
+        ("slow-fast", "slow-500ms"),
+        ("error-200", "does not know what `error-200` is"),
+        ("any/slow-5ms+reject-600", "does not know what `reject-600` is"),
+        ("flaky-101", "may be 100 at most"),
+        ("limit-99999999999rpm", "may be 2147483647 at most"),
+    ],
+)
+def test_a_name_that_asks_for_what_there_is_not_is_refused(model: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_model(model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["echo", "reader", "gpt-4o", "slow", "slow-500ms+flaky-100", "a/error-503", "context-0"],
+)
+def test_any_other_name_is_a_plain_model(model: str) -> None:
+    check_model(model)

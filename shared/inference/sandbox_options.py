@@ -1,10 +1,12 @@
-"""How the sandbox should behave: the deployment's options, then what the model's name asks for."""
+"""How the sandbox should behave: the deployment's options, then what the model's name asks for. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
+
+from shared.inference.vendors import SANDBOX
 
 DIRECTIVE = re.compile(
     r"(?P<slow>slow-(?P<slow_ms>\d+)ms)"
@@ -14,6 +16,14 @@ DIRECTIVE = re.compile(
     r"|(?P<limit>limit-(?P<rpm>\d+)rpm)"
     r"|(?P<context>context-(?P<tokens>\d+))"
 )
+
+
+# What begins like one of them, and is none, was meant to be one.
+MEANT = re.compile(r"(?:slow|chunks|error|reject|flaky|limit|context)-.*")
+EXAMPLES = "slow-500ms, chunks-20ms, error-503, reject-400, flaky-20, limit-60rpm, context-8000"
+LARGEST = 2**31 - 1
+MOST_PERCENT = 100
+FIRST_STATUS, LAST_STATUS = 400, 599
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +54,55 @@ def read_options(given: Mapping[str, JsonValue]) -> SandboxOptions:
         if name not in READERS:
             message = f"the sandbox has no option `{name}`: {', '.join(READERS)}"
             raise ValueError(message)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-            message = f"the sandbox's option `{name}` must be a number, zero or more"
+        # No number is NaN: it is not at least anything.
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(value, int | float) or not numeric or not 0 <= value <= LARGEST:
+            message = f"the sandbox's option {name} must be a number from 0 to {LARGEST}"
             raise ValueError(message)
         options = READERS[name](options, value)
     if options.error_rate > 1:
         message = "the sandbox's option `error_rate` is a share: between 0 and 1"
         raise ValueError(message)
+    if options.status is not None and not FIRST_STATUS <= options.status <= LAST_STATUS:
+        message = (
+            f"the sandbox's option `status` is one of failure: {FIRST_STATUS} to {LAST_STATUS}"
+        )
+        raise ValueError(message)
     return options
+
+
+def check_model(model: str) -> None:
+    """Make sure that a model's name asks for what there is.
+
+    Raises:
+        ValueError: a part of it does not; the message says what it may be.
+    """
+    for part in model.rpartition("/")[2].split("+"):
+        found = DIRECTIVE.fullmatch(part)
+        if found is None and MEANT.fullmatch(part):
+            message = f"the sandbox does not know what `{part[:64]}` is: write it as in {EXAMPLES}"
+            raise ValueError(message)
+        numbers = [] if found is None else re.findall(r"\d+", part)
+        most = MOST_PERCENT if part.startswith("flaky-") else LARGEST
+        if any(len(each) > len(str(most)) or int(each) > most for each in numbers):
+            message = f"the number in `{part[:64]}` may be {most} at most"
+            raise ValueError(message)
+
+
+def check_deployment(provider: str | None, said: str | Mapping[str, JsonValue]) -> None:
+    """Make sure of a deployment's model, or of its options, which only the sandbox has.
+
+    Raises:
+        ValueError: what is wrong.
+    """
+    if isinstance(said, str):
+        if provider == SANDBOX:
+            check_model(said)
+    elif provider == SANDBOX:
+        read_options(said)
+    elif said and provider is not None:
+        message = f"only the sandbox has options: {provider} has none"
+        raise ValueError(message)
 
 
 def for_model(options: SandboxOptions, model: str) -> SandboxOptions:
