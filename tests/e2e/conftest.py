@@ -31,13 +31,15 @@ EVERY_PROVIDER = {
     "responses-any": "openai-responses",
 }
 """A model at a provider of each kind."""
+BY_ADDRESS = {"azure-any": "azure", "azure-v1-any": "azure-v1", "vertex-any": "vertex"}
+"""And at those who have their own paths and keys for what others speak as well."""
 ANY_CONFIG = """\
 [[deployments]]
 name = "{name}"
 provider = "{provider}"
 model = "{name}"
 base_url = "{base_url}"
-keys = ["sk-e2e-{name}"]
+keys = ["{key}"]
 vision = true
 
 [[routes]]
@@ -46,6 +48,7 @@ deployments = ["{name}"]
 # What one test has fail on purpose is not to be left alone for the next.
 breaker = {{ min_calls = 1000 }}
 """
+KEYS = {"vertex": "ya29.e2e"}
 SETTINGS = {
     "PENSTOCK_WEBHOOK_ALLOW_PRIVATE": "true",
     "PENSTOCK_MAX_QUEUED_JOBS_PER_TENANT": str(MOST_QUEUED),
@@ -81,8 +84,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, provider: Upstream) -> Ite
         for model in models
     )
     config += "\n".join(
-        ANY_CONFIG.format(name=name, provider=kind, base_url=provider.address(kind))
-        for name, kind in EVERY_PROVIDER.items()
+        ANY_CONFIG.format(
+            name=name, provider=kind, base_url=provider.address(kind), key=KEYS.get(kind, "sk-e2e")
+        )
+        for name, kind in {**EVERY_PROVIDER, **BY_ADDRESS}.items()
     )
     (folder / "penstock.toml").write_text(config)
     up = Up(folder, **SETTINGS)
