@@ -32,6 +32,19 @@ def other(service: Service) -> Iterator[Receiver]:
         service.others.remove(receiver)
 
 
+def test_where_nothing_fails_each_event_comes_once(service: Service) -> None:
+    service.worker_2.start()
+    service.receiver.default = Answer(delay_s=0.03)
+    service.upstream.script(rule("ok", delay_ms=50))
+    for _ in range(8):
+        service.client.submit_many(16, "narrow")
+
+    oracle.settle(service)
+
+    posts = Counter(post.headers["webhook-id"] for post in service.receiver.received)
+    assert max(posts.values()) == 1, [name for name, times in posts.items() if times > 1]
+
+
 def test_a_receiver_is_down_for_long(service: Service, other: Receiver) -> None:
     _restart_worker(service, WEBHOOK_SCHEDULE_S=MANY_TRIES)
     endpoint = service.client.register(other.url(), "job.completed")
