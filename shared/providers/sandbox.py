@@ -32,6 +32,8 @@ from shared.providers.sandbox_replies import (
 )
 
 MINUTE_S = 60.0
+UNREADABLE = (TypeError, ValueError, LookupError, AttributeError, RecursionError)
+"""What a request raises that is no proper one: a schema whose `type` is a list of lists, and the like."""
 FLAKY_STATUS = 503
 
 
@@ -56,16 +58,14 @@ class Sandbox:
         """Return an echo of the last user message, or JSON of the asked schema drawn from it."""
         options = for_model(self._options, request.model)
         feedback = await self._admit(options)
-        self._check_chat(request, options)
-        value = completion(request.model, request.body)
+        value = self._completion(request, options)
         return InferenceResponse(200, orjson.dumps(value), usage_of(value), feedback)
 
     async def stream(self, request: InferenceRequest) -> AsyncGenerator[InferenceChunk, None]:
         """Yield the same answer in chunks; the last one has the usage and no choices."""
         options = for_model(self._options, request.model)
         feedback = await self._admit(options)
-        self._check_chat(request, options)
-        for chunk in chunks(completion(request.model, request.body)):
+        for chunk in chunks(self._completion(request, options)):
             yield InferenceChunk(chunk, usage_of(chunk), feedback)
             feedback = None
             if options.chunk_ms:
@@ -80,7 +80,7 @@ class Sandbox:
         if max(map(tokens, texts)) > options.context_tokens:
             raise self._too_long(options)
         size = body.get("dimensions", DIMENSIONS)
-        if not isinstance(size, int) or not 0 < size <= MAX_DIMENSIONS:
+        if type(size) is not int or not 0 < size <= MAX_DIMENSIONS:
             raise self._failure(400, f"`dimensions` must be between 1 and {MAX_DIMENSIONS}")
         encoded = body.get("encoding_format") == "base64"
         value = embeddings(request.model, texts, dimensions=size, encoded=encoded)
@@ -121,11 +121,19 @@ class Sandbox:
             limit_requests=options.rpm,
         )
 
-    def _check_chat(self, request: InferenceRequest, options: SandboxOptions) -> None:
+    def _completion(
+        self, request: InferenceRequest, options: SandboxOptions
+    ) -> dict[str, JsonValue]:
         if not messages(request.body):
             raise self._failure(400, "`messages` must be a list of at least one message")
         if input_tokens(request.body) > options.context_tokens:
             raise self._too_long(options)
+        try:
+            return completion(request.model, request.body)
+        except UNREADABLE as error:
+            # A client's schema may hold anything at all, and so may the rest of its body.
+            message = f"the request is none that can be answered ({type(error).__name__})"
+            raise self._failure(400, message) from error
 
     def _inputs(self, body: Mapping[str, JsonValue]) -> list[str]:
         given = body.get("input")

@@ -22,7 +22,7 @@ from tests.fakes.upstream_doors import turned_away
 from tests.fakes.upstream_http import Connection, Exchange
 from tests.fakes.upstream_ledger import Ledger
 from tests.fakes.upstream_rules import Script
-from tests.fakes.upstream_treatments import Call, answer
+from tests.fakes.upstream_treatments import UNREADABLE, Call, answer
 from tests.fakes.upstream_wire import Wire, wire_of
 
 BACKLOG = 4096
@@ -61,13 +61,12 @@ class Upstream:
         except orjson.JSONDecodeError:
             exchange.json(wire.error("the body is not JSON", status=400), status=400)
             return
-        facts = {
-            "model": wire.model(path, body),
-            "marker": wire.marker(body),
-            "key": wire.key(exchange.headers),
-            "path": path,
-            "peer": exchange.peer,
-        }
+        try:
+            facts = {"model": wire.model(path, body), "marker": wire.marker(body)}
+        except UNREADABLE as error:
+            exchange.json(wire.error(f"strange request: {error!r}", status=400), status=400)
+            return
+        facts |= {"key": wire.key(exchange.headers), "path": path, "peer": exchange.peer}
         self._number += 1
         call = Call(exchange, wire, body, self._script.take(facts), self._number)
         call.open(self._ledger, facts)

@@ -14,6 +14,7 @@ from tests.fakes.upstream_wire import Wire
 JSON = {"content-type": "application/json"}
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
 FLUSH_S = 0.02
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class Call:
@@ -64,8 +65,14 @@ class Call:
 
 
 def answer(call: Call) -> None:
-    """Answer a call as its rule says."""
-    TREATMENTS[call.rule.action](call)
+    """Answer a call as its rule says; one that no server could read with 400."""
+    try:
+        TREATMENTS[call.rule.action](call)
+    except UNREADABLE as error:
+        if call.exchange.done:
+            raise
+        call.finish(400)
+        call.exchange.json(call.wire.error(f"strange request: {error!r}", status=400), status=400)
 
 
 def _ok(call: Call) -> None:

@@ -1,6 +1,8 @@
 """The sandbox's own ways: what its options and its models' names make it do."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -8,6 +10,7 @@ from pydantic import JsonValue
 
 from shared.inference.dialect import Dialect
 from shared.inference.request import InferenceRequest
+from shared.inference.response import InferenceChunk
 from shared.inference.sandbox_options import (
     SandboxOptions,
     check_model,
@@ -148,6 +151,7 @@ async def test_like_texts_are_near_each_other() -> None:
         {"input": ["a", ""]},
         {},
         {"input": "a", "dimensions": 0},
+        {"input": "a", "dimensions": True},
         {"input": "a", "dimensions": 1.5},
         {"input": "a", "dimensions": 100_000},
     ],
@@ -169,6 +173,39 @@ async def test_token_lists_are_one_input_each() -> None:
 async def test_a_chat_without_messages_is_refused() -> None:
     with pytest.raises(errors.BadRequest):
         await Sandbox().generate(InferenceRequest("echo", {}))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": {"a": 1}},
+        {"type": [["string"]]},
+        {"type": ""},
+        {"type": 2**64 - 1},
+        {"type": "\x00"},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": [[]]},
+        {"type": "object", "properties": {"a": {"type": "string"}}, "required": [{}]},
+        {"type": "object", "properties": {"a": {"type": {}}}, "required": ["a"]},
+    ],
+)
+@pytest.mark.parametrize("how", ["format", "tool"])
+async def test_a_schema_that_is_none_is_refused_or_answered(
+    schema: dict[str, JsonValue], how: str
+) -> None:
+    form: JsonValue = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    tool: JsonValue = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    if how == "format":
+        request = chat(response_format=form)
+    else:
+        request = chat(tools=[tool], tool_choice="required")
+
+    for call in (Sandbox().generate(request), _drained(Sandbox().stream(request))):
+        with suppress(errors.BadRequest):
+            assert await call
+
+
+async def _drained(stream: AsyncGenerator[InferenceChunk, None]) -> list[InferenceChunk]:
+    return [chunk async for chunk in stream]
 
 
 @pytest.mark.parametrize(
