@@ -107,13 +107,18 @@ class Editor:
 
         Raises:
             NotFound: there is none.
+            Conflict: another route asks it how hard a request is.
         """
         self._refuse_files(name, "route", name in self._watch.file.routes)
         async with self._database.transaction() as db:
             await store.begin_change(db)
-            if await store.get(db, StoredRoute, name) is None:
+            before = await _stored(db)
+            if _of_name(before.routes, name) is None:
                 raise no_route(name)
             await store.remove(db, StoredRoute, name)
+            if breach := self._breach(before, await _stored(db)):
+                detail = f"The route {name} is in use: {breach}. Change that one first."
+                raise Conflict(detail, code="route_in_use")
         await self._watch.look(file=False)
 
     def _kept(self, old: RowMapping | None, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,13 +150,26 @@ class Editor:
 
     def _breach(self, before: Stored, after: Stored) -> Problem | None:
         """Return what a change has broken, if anything: not what was so before."""
-        known = set(self._merge(before).problems)
-        return next((each for each in self._merge(after).problems if each not in known), None)
+        known = set(_problems(self._merge(before)))
+        return next((each for each in _problems(self._merge(after)) if each not in known), None)
 
     def _refuse_files(self, name: str, what: str, is_in_file: bool) -> None:
         if is_in_file:
             detail = f"The {what} {name} stands in the configuration file: change it there."
             raise Conflict(detail, code="defined_in_file")
+
+
+def _problems(merged: Merged) -> list[Problem]:
+    """List what is wrong with the whole, and which classifiers are nobody's name."""
+    contents = merged.contents
+    names = {*contents.deployments, *contents.routes}
+    rules = {name: route.difficulty for name, route in contents.routes.items()}
+    lost = [
+        Problem(f"the route {name} asks {rule.classifier}, which is not configured")
+        for name, rule in rules.items()
+        if rule and rule.classifier and "/" not in rule.classifier and rule.classifier not in names
+    ]
+    return [*merged.problems, *lost]
 
 
 def no_deployment(name: str) -> NotFound:
