@@ -10,7 +10,7 @@ from starlette.requests import Request
 from api.anthropic.version import check, version_of, with_betas
 from api.batches.checking import Findings
 from api.batches.cutter import BodyCutter
-from api.batches.given import REQUESTS, parse_element, write_lines
+from api.batches.given import REQUESTS, elements_of, parse_element, write_lines
 from api.batches.sources import Pile, pile_of_lines
 from api.body import announced_bytes
 from shared.batches.lines import LineChecker, LineError
@@ -57,20 +57,19 @@ class Intake:
         self._refuse_large(announced_bytes(self._request))
         received = await write_lines(
             self._resources.blobs,
-            self._elements(),
+            elements_of(self._cutter, self._pieces()),
             self._line,
             name="message_batch.jsonl",
             finish=self._finish,
         )
         return pile_of_lines(received, self._findings, checked=True)
 
-    async def _elements(self) -> AsyncIterator[bytes]:
+    async def _pieces(self) -> AsyncIterator[bytes]:
         size = 0
         async for piece in self._request.stream():
             size += len(piece)
             self._refuse_large(size)
-            for element in self._cutter.feed(piece):
-                yield element
+            yield piece
 
     def _finish(self) -> None:
         _check_frame(self._cutter.finish(), self._cutter.count)

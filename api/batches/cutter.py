@@ -13,6 +13,8 @@ from shared.errors import BadRequest, TooLarge
 
 Place = tuple[str, ...]
 """The names that lead to a list, from the outermost object on."""
+MOST_BRACKETS = 1_000_000
+"""Of an element: each value has two at the most, and no body may have more than half a million."""
 _QUOTE, _BACKSLASH = 0x22, 0x5C
 _OPENING, _LIST = b"{[", 0x5B
 _REST_OF_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
@@ -38,8 +40,9 @@ class BodyCutter:
         self._in_string = False
         self._begun = b""
         self._element: bytearray | None = None
-        # How many brackets are open in the element.
+        # How many brackets are open in the element, and how many it had so far.
         self._inside = 0
+        self._brackets = 0
         # All that is outside of the elements; each of them is a zero in it.
         self._frame = bytearray()
         # The names of the containers that are open in the frame; and, in the list, where its text
@@ -67,6 +70,7 @@ class BodyCutter:
             if self._element is None:
                 continue
             self._inside += 1 if opens else -1
+            self._brackets += 1
             if not self._inside:
                 self._keep(piece[taken:at])
                 taken = at
@@ -144,6 +148,10 @@ class BodyCutter:
                 raise BadRequest(detail, code="invalid_field", param="requests")
             return
         self._element += part
+        if self._brackets > MOST_BRACKETS:
+            detail = f"`requests.{self.count}` has more than {MOST_BRACKETS} values: shorten it."
+            limit = {"limit": MOST_BRACKETS}
+            raise TooLarge(detail, code="too_many_values", extra={**limit})
         if len(self._element) > self._longest:
             detail = (
                 f"`requests.{self.count}` is longer than {self._longest} bytes, the most that a"
@@ -154,6 +162,7 @@ class BodyCutter:
     def _cut_off(self) -> bytes:
         assert self._element is not None
         element, self._element = bytes(self._element), None
+        self._brackets = 0
         self._frame += _EACH
         self._between = len(self._frame)
         self.count += 1

@@ -27,6 +27,8 @@ from shared.files.blobs import BlobStore, new_key
 MEDIA_TYPE = "application/jsonl"
 REQUESTS: Collection[Place] = {("requests",)}
 WRITTEN_BYTES = 256 * 1024
+CUT_BYTES = 16 * 1024
+"""Nothing but brackets takes as long to be cut as ten times as much text."""
 ANY_SIZE = 1 << 60
 """What comes in is bounded: what is written of it need not be."""
 Model = TypeVar("Model", bound=BaseModel)
@@ -63,13 +65,23 @@ async def read_given(
     check_headers(request)
     given, digest, turns = Given(), sha256(), Turns()
     cutter = BodyCutter(places, longest=max_bytes, most_frame=max_bytes)
-    async for piece in body_pieces(request, max_bytes=max_bytes):
-        for element in cutter.feed(piece):
-            given.elements.append(element)
-            digest.update(element)
+    async for element in elements_of(cutter, body_pieces(request, max_bytes=max_bytes)):
+        given.elements.append(element)
+        for begin in range(0, len(element), WRITTEN_BYTES):
+            digest.update(element[begin : begin + WRITTEN_BYTES])
             await turns.breathe()
     given.digest = digest.hexdigest() if given.elements else ""
     return fitting(model, await parse_aside(cutter.finish())), given
+
+
+async def elements_of(cutter: BodyCutter, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the elements of a body as it arrives, while others are served."""
+    turns = Turns()
+    async for piece in pieces:
+        for begin in range(0, len(piece), CUT_BYTES):
+            for element in cutter.feed(piece[begin : begin + CUT_BYTES]):
+                yield element
+            await turns.breathe()
 
 
 def parse_element(raw: bytes, number: int) -> Any:
@@ -125,9 +137,11 @@ class _Writing:
             else:
                 written += self.line_of(element, self.count)
             written += b"\n"
-            if len(written) >= WRITTEN_BYTES:
-                yield bytes(written)
-                written.clear()
+            while len(written) >= WRITTEN_BYTES:
+                # A whole line at once would be megabytes for whoever takes it.
+                yield bytes(written[:WRITTEN_BYTES])
+                del written[:WRITTEN_BYTES]
+                await turns.breathe()
             await turns.breathe()
         if self.finish is not None:
             self.finish()

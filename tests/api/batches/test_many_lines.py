@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.api.batches.clerk import Clerk, line
@@ -73,6 +74,26 @@ async def test_only_a_single_line_may_have_too_many_values(
     (batch,) = (await app.client.get("/v1/batches")).json()["data"]
     lines = await app.client.get(f"/v1/files/{batch['input_file_id']}/content")
     assert len(lines.content.splitlines()) == MANY
+
+
+@pytest.mark.parametrize("path", BODIES)
+async def test_a_long_line_is_given_on_in_pieces(
+    app: WholeApp, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("api.batches.given.WRITTEN_BYTES", 1000)
+    monkeypatch.setattr("api.batches.given.IN_PASSING_BYTES", 500)
+    text = "é" * 5000
+    raw = orjson.dumps(BODIES[path]).replace(b"hello", text.encode(), 1)
+
+    headers = {"content-type": "application/json"}
+    reply = await app.client.post(path, content=raw, headers=headers)
+
+    assert reply.status_code == 200, reply.text
+    (batch,) = (await app.client.get("/v1/batches")).json()["data"]
+    lines = await app.client.get(f"/v1/files/{batch['input_file_id']}/content")
+    first, *rest = [orjson.loads(each) for each in lines.content.splitlines()]
+    assert text in orjson.dumps(first).decode()
+    assert len(rest) == MANY - 1
 
 
 NAMED = '{"requests": [{"custom_id": "1"}, {"a": 1, "a": 2}]}'

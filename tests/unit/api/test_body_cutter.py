@@ -115,6 +115,15 @@ def test_an_element_may_only_be_so_long() -> None:
         cut(body, 7, longest=107)
 
 
+def test_an_element_may_only_have_so_many_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.batches.cutter.MOST_BRACKETS", 20)
+    ten: list[Any] = [[] for _ in range(9)]
+
+    assert cut(orjson.dumps({"requests": [ten, ten, ten]}))[0] == [ten] * 3
+    with pytest.raises(TooLarge, match=r"requests\.1"):
+        cut(orjson.dumps({"requests": [ten, [*ten, []], ten]}))
+
+
 def test_nothing_grows_without_bound_round_the_elements() -> None:
     cutter = BodyCutter(TOP, longest=100, most_frame=1000)
     assert list(cutter.feed(b" " * 1000)) == []
