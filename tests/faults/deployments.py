@@ -87,7 +87,7 @@ ROUTES = (
     Route("patient", ("resting",), cool_down_s=5),
     Route("spoken-for", ("mute", "backup")),
     Route("present", ("absent", "backup")),
-    Route("ailing-alone", ("ailing",), cool_down_s=3),
+    Route("ailing-alone", ("ailing",), cool_down_s=4),
 )
 
 

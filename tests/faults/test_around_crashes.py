@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.upstream_client import rule
 from tests.faults import breakers, lanes, oracle
 from tests.faults.evidence import Case
-from tests.faults.polling import until
+from tests.faults.polling import stays, until
 from tests.faults.service import Service
 
 SLOW_MS = 8000
@@ -153,6 +153,28 @@ def test_who_forbids_a_second_call_has_no_hedge_to_lose(service: Service) -> Non
 
     assert _seen(case) == [("primary", "unknown")]
     assert len(case.calls) == 1
+
+
+def test_worker_dies_with_a_probe_out(service: Service) -> None:
+    service.upstream.script(rule("status", model="ailing", status=503))
+    service.client.submit_many(12, "ailing-alone", failures=None)
+    before = breakers.await_open(service, "ailing") + 1
+    service.upstream.clear()
+    service.upstream.script(rule("gate", model="ailing"))
+    service.upstream.wait(lambda seen: seen["gated"] == 1)
+    service.crash_worker()
+    service.upstream.clear()
+    service.worker.start()
+
+    def left_alone() -> bool:
+        return breakers.calls(service, "ailing") == before
+
+    stays(left_alone, "the lease of the dead worker's probe holds others back", for_s=2)
+    cases = oracle.settle(service)
+
+    lost = [row for case in cases for row in case.attempts if row["status"] == "unknown"]
+    assert [bool(row["possibly_billed"]) for row in lost] == [True]
+    assert "ailing" not in breakers.open_ones(service)
 
 
 def _die_at_the_second_call(service: Service, point: str) -> None:

@@ -1,7 +1,6 @@
 """Redis is restarted or emptied while breakers are open, and while a probe is out."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,8 +20,6 @@ SICK = "ailing"
 MOST = 2 * BY_NAME[SICK].concurrency
 """Calls until a closed breaker opens: those under way at once, and those let in as these end."""
 REFUSED = 503
-ON_THEIR_WAY_S = 0.4
-"""Calls that were let through before the breaker opened have arrived by then."""
 
 
 @pytest.fixture(autouse=True)
@@ -88,21 +85,12 @@ def _open(service: Service) -> int:
     """Submit jobs for a deployment that refuses them, until it is left alone; return its calls."""
     service.upstream.script(rule("status", model=SICK, status=REFUSED))
     service.client.submit_many(JOBS, "ailing-alone")
-    return _calls_once_open(service)
-
-
-def _calls_once_open(service: Service) -> int:
-    until(lambda: SICK in breakers.open_ones(service), "the breaker is open")
-    sent, seen = _calls(service), -1
-    while sent != seen:
-        time.sleep(ON_THEIR_WAY_S)
-        sent, seen = _calls(service), sent
-    return sent
+    return breakers.await_open(service, SICK)
 
 
 def _is_left_alone_anew(service: Service, before: int) -> None:
     """Nobody knows of it: a few find out, and then none is sent for a while."""
-    sent = _calls_once_open(service)
+    sent = breakers.await_open(service, SICK)
     assert 0 < sent - before <= MOST
     stays(lambda: _calls(service) == sent, "it is left alone again", for_s=1)
 
@@ -119,7 +107,7 @@ def _recovers(service: Service) -> None:
 
 
 def _calls(service: Service) -> int:
-    return len(service.upstream.calls(model=SICK))
+    return breakers.calls(service, SICK)
 
 
 @contextmanager
