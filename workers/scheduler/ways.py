@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from shared.auth.standings import COMMON, Standing
 from shared.errors import NotFound
 from shared.jobs.lanes import lane_of
@@ -10,6 +12,8 @@ from shared.routing.catalog import Catalog
 from shared.routing.facts import Facts
 from shared.routing.model import Capability, Deployment, Target, targets
 from shared.routing.select import EMBEDS_ONLY, NothingFits, fitting_deployments
+
+log = structlog.get_logger()
 
 MOST_REMEMBERED = 10_000
 
@@ -101,11 +105,21 @@ class Ways:
         least = self._targets[home].deployment
         return [key for key in keys if _covers(self._targets[key].deployment, least)]
 
-    def _learn(self, model: str) -> tuple[str, ...]:
+    def _targets_of(self, model: str) -> Sequence[Target]:
         try:
             every = targets(self._catalog.resolve(model))
+            for each in every:
+                lane_of(each)
         except NotFound:
-            every = ()
+            return ()
+        except Exception:
+            # One model's jobs go to a worker, which says what is wrong; all others' go on.
+            log.exception("dispatch.no_ways", model=model)
+            return ()
+        return every
+
+    def _learn(self, model: str) -> tuple[str, ...]:
+        every = self._targets_of(model)
         keys = tuple(each.lane_key for each in every)
         self._by_model[model] = keys
         for each in every:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from shared.limiter.limiter import Limiter
 from shared.processes.model import WorkerLife
 from shared.resources import Resources, open_resources
 from shared.routing.breaker import Breakers
-from shared.routing.model import Target
+from shared.routing.model import Route, Target
 from shared.settings import Settings
 from shared.telemetry.metrics import SchedulerMetrics
 from workers.scheduler import dispatcher
@@ -172,6 +173,23 @@ async def test_a_lane_that_is_shut_keeps_nobody_whose_route_leaves_it_out(
     async with resources.database.reading() as db:
         lanes = (await db.execute(select(col(Job.lane)).where(col(Job.id).in_(ids)))).scalars()
         assert set(lanes) == {target(resources, "wide").lane_key}
+
+
+async def test_a_model_whose_lane_cannot_be_built_holds_up_no_other(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = replace(target(resources, "apart").deployment, tpm=10**12)
+    resolve = resources.catalog.resolve
+    monkeypatch.setattr(
+        resources.catalog,
+        "resolve",
+        lambda model: Route(model, (broken,)) if model == "broken" else resolve(model),
+    )
+    await put(resources, "broken:0", model="broken", count=2)
+    await put(resources, target(resources, "wide").lane_key, model="only-wide", count=3)
+
+    # The broken one's go too: a worker says what is wrong with them.
+    assert await new_dispatcher(resources).dispatch() == 5
 
 
 async def test_a_crowd_that_is_late_has_its_routes_answer_to_the_last(resources: Resources) -> None:
