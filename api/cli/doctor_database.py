@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from time import monotonic
 
+from api.cli import doctor_secret
 from api.cli.database import DATABASE_ERRORS, open_database, shown_url
 from api.cli.doctor_store import clock_ms
 from api.cli.errors import CommandError, first_line
@@ -44,6 +45,9 @@ async def _examine(
         yield fail("migrations", words)
         return
     yield ok("migrations", "the tables are those of this version")
+    async with database.reading() as db:
+        secret = await doctor_secret.examine(db, settings)
+    yield secret
     if not running:
         return
     async with database.reading() as db:

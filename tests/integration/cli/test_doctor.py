@@ -10,12 +10,16 @@ import redis
 
 from api.cli import live
 from api.cli.configuration import load_settings
+from api.cli.database import open_database
 from api.cli.doctor import examine, run
 from api.cli.finding import Level
 from api.cli.prepare import prepare
 from shared.database import Database
 from shared.processes import store
 from shared.processes.store import Life
+from shared.routing import store as routing_store
+from shared.routing.sealing import KeyBox, Secrets
+from shared.routing.stored_model import StoredDeployment
 from tests.servers import RedisServer, free_port
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -104,6 +108,22 @@ async def test_no_migrations(
 
     assert (await levels())["migrations"] is FAIL
     assert "penstock migrate" in await words("migrations")
+
+
+async def test_another_secret_key(
+    configure: Callable[..., None], database_url: str, tmp_path: Path
+) -> None:
+    configure(database_url=database_url)
+    await prepare(load_settings())
+    assert (await levels())["secret key"] is OK
+    configure(secret_key="another one than before")
+    assert "API keys were made with another one" in await words("secret key")
+    (tmp_path / "var" / "admin.key").unlink()
+    row = {"name": "own", "written": {}, "created_at": 0, "updated_at": 0}
+    sealed = KeyBox(b"a third one").seal("own", Secrets(("sk-1",)))
+    async with open_database(load_settings()) as database, database.transaction() as db:
+        await routing_store.put(db, StoredDeployment, {**row, "sealed": sealed})
+    assert "stored keys of own" in await words("secret key")
 
 
 async def test_nobody_at_work(
