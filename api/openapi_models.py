@@ -48,9 +48,7 @@ class Attempt(BaseModel):
     usage: Usage | None
     cost_usd: str | None = Field(description="A decimal number of US dollars.")
     possibly_billed: bool = Field(description="Whether the provider may have charged for it.")
-    dropped: list[str] = Field(
-        description="What of the request was left out, because the provider knows no such thing."
-    )
+    dropped: list[str] = Field(description="What of the request was left out or changed.")
 
 
 class Place(BaseModel):
@@ -250,12 +248,15 @@ class FieldProblem(BaseModel):
 
 
 class OpenAIError(BaseModel):
-    """OpenAI's error object."""
+    """OpenAI's error object, with the job that it is about, if it is about one."""
 
     message: str
     type: str
     param: str | None
     code: str | None
+    job_id: str | None = None
+    job_status: str | None = None
+    job_status_reason: str | None = None
 
 
 class Problem(BaseModel):

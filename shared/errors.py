@@ -106,6 +106,9 @@ class Unavailable(PenstockError):
     status, code, title = 503, "service_unavailable", "Service unavailable"
 
 
+OF_JOB = ("job_id", "job_status", "job_status_reason")
+
+
 def openai_error(error: PenstockError) -> dict[str, JsonValue]:
     """Return the error as OpenAI's SDKs expect it."""
     return {
@@ -119,7 +122,7 @@ def openai_error(error: PenstockError) -> dict[str, JsonValue]:
 
 def of_job(error: PenstockError) -> dict[str, JsonValue]:
     """Return what an error says of the job that it is about: its id, status, and why."""
-    return {name: value for name, value in error.extra.items() if name.startswith("job_")}
+    return {name: error.extra[name] for name in OF_JOB if name in error.extra}
 
 
 _OPENAI_TYPES: Mapping[int, str] = {

@@ -86,11 +86,12 @@ async def turn() -> None:
 async def test_what_is_waited_for_goes_at_once_and_the_rest_together(
     calm: DeltaWriter, log: Log
 ) -> None:
-    job = calm.of("job_a", 4)
+    job, dropped = calm.of("job_a", 4), ("seed",)
+    job.dropped = dropped
 
     add(job, 1, at_once=True)
     await turn()
-    assert log.of("job_a") == [Delta("job_a", 4, 1, b'[{"n":1}]', last=False)]
+    assert log.of("job_a") == [Delta("job_a", 4, 1, b'[{"n":1}]', last=False, dropped=dropped)]
 
     add(job, 2, 3)
     await turn()
@@ -98,21 +99,8 @@ async def test_what_is_waited_for_goes_at_once_and_the_rest_together(
 
     job.flush(last=True)
     await job.written()
-    assert log.of("job_a")[1:] == [Delta("job_a", 4, 2, b'[{"n":2},{"n":3}]', last=True)]
-
-
-async def test_every_entry_says_what_its_provider_was_not_told(
-    calm: DeltaWriter, log: Log
-) -> None:
-    job = calm.of("job_a", 4)
-    job.dropped = ("seed",)
-
-    add(job, 1, at_once=True)
-    await turn()
-    add(job, 2, at_once=True)
-    await job.written()
-
-    assert [delta.dropped for delta in log.of("job_a")] == [("seed",), ("seed",)]
+    rest = Delta("job_a", 4, 2, b'[{"n":2},{"n":3}]', last=True, dropped=dropped)
+    assert log.of("job_a")[1:] == [rest]
 
 
 async def test_one_tick_writes_all_streams_in_one_round_trip(writer: DeltaWriter, log: Log) -> None:
