@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
-from sqlalchemy import Select, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from shared.database import Row, fetch, now_ms
 from shared.jobs.changes import Change, change_of
 from shared.jobs.endpoints import Endpoint
-from shared.jobs.model import CHANGED, WAITING, Attempt, Job, in_state
+from shared.jobs.model import CHANGED, WAITING, Attempt, Job, Json, in_state
 from shared.jobs.transitions import AttemptStatus, JobState, Reason
 
 LOST = "worker_lost"
@@ -191,6 +191,31 @@ _HEDGES_LOST = case(
 )
 
 
+# Why a job waited tells more than that its time is over.
+_PUT_OFF = (
+    *(Reason.RATE_LIMITED, Reason.CONCURRENCY, Reason.BACKOFF, Reason.PROVIDER_PAUSED),
+    *(Reason.OVERLOADED, Reason.PROVIDER_DOWN, Reason.QUOTA_EXHAUSTED, Reason.LIMITER_UNAVAILABLE),
+)
+_TOO_LATE = "The job did not end by its complete_by time"
+_LATE = case(
+    *(
+        (
+            col(Job.reason) == reason,
+            literal(
+                {
+                    "code": "deadline",
+                    "message": f"{_TOO_LATE}. It waited: {reason}.",
+                    "waited_for": reason,
+                },
+                Json,
+            ),
+        )
+        for reason in _PUT_OFF
+    ),
+    else_=literal({"code": "deadline", "message": f"{_TOO_LATE}."}, Json),
+)
+
+
 async def expire(
     db: AsyncConnection, *, limit: int, spared: Sequence[str] = (), spared_ms: int = 0
 ) -> list[Change]:
@@ -214,7 +239,7 @@ async def expire(
         .values(
             state=JobState.EXPIRED,
             reason=Reason.DEADLINE,
-            error={"code": "deadline", "message": "The job did not end by its complete_by time."},
+            error=_LATE,
             not_before=None,
             finished_at=now_ms(),
             version=Job.version + 1,
