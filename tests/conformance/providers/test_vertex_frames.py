@@ -139,6 +139,14 @@ async def test_what_predict_cannot_do_is_said_before_it_is_asked(subject: Subjec
         assert not raised.value.sent
 
 
+@pytest.mark.parametrize("model", [PREDICTING, EMBEDDING])
+async def test_what_nobody_knows_is_for_vertex_to_refuse(subject: Subject, model: str) -> None:
+    body: dict[str, JsonValue] = {"content": {"parts": [{"text": "one"}]}, "novel": 1}
+
+    with pytest.raises(errors.BadRequest, match='Unknown name "novel"'):
+        await subject.provider.embed(InferenceRequest(model, body, Dialect.GEMINI_EMBEDDING))
+
+
 async def test_no_vectors_are_no_answer(subject: Subject, upstream: Upstream) -> None:
     upstream.script(rule("empty_choices"))
     body: dict[str, JsonValue] = {"content": {"parts": [{"text": "one"}]}}
