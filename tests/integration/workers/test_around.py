@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import orjson
 import pytest
 
 from shared.database import Row
+from shared.events.deltas import DeltaLog
 from tests.fakes.upstream_client import rule
 from tests.integration.workers.conftest import Bench
 
@@ -28,6 +30,19 @@ async def test_another_dialect_answers_in_the_clients(bench: Bench) -> None:
     answer = await bench.result(job_id)
     assert answer["object"] == "chat.completion"
     assert answer["choices"][0]["message"]["content"] == "echo: hello"
+
+
+async def test_a_stream_says_what_the_one_who_speaks_was_not_told(bench: Bench) -> None:
+    job_id = await bench.submit("hi", model="any", attempts=3, stream=True, temperature=1.5)
+    bench.upstream.script(rule("status", model="cheap", status=500))
+
+    assert (await bench.run(job_id))["state"] == "completed"
+
+    deltas = await DeltaLog(bench.resources.shared.redis).after(job_id, 0, 0)
+    assert {delta.dropped for delta in deltas} == {("temperature>1",)}
+    refused, answered = await bench.attempts(job_id)
+    assert refused["dropped"] is None
+    assert orjson.loads(answered["dropped"]) == ["temperature>1"]
 
 
 async def test_too_long_a_request_goes_to_a_longer_model(bench: Bench) -> None:
