@@ -14,6 +14,7 @@ from api.batches.intake import closed, earlier, removed_if_refused, take_more
 from api.batches.loading import load_batch
 from api.batches.request import BatchAppend
 from api.batches.sources import Pile
+from api.files import check_room
 from shared.auth.permissions import Permission
 from shared.batches.creation import Creation
 from shared.batches.model import InputKind
@@ -41,6 +42,7 @@ async def append(request: Request) -> Response:
 
 
 async def _pile(resources: Resources, batch: Row, given: Given) -> Pile:
+    check_room(resources)
     options = BatchOptions.model_validate(batch["options"])
     checker = await sources.checker_of(resources, options, batch["tenant_id"])
     files: list[str] = []

@@ -61,6 +61,7 @@ async def _pile(
         return None
     if name != "requests":
         return await sources.gather(asked, name, resources, draft.tenant_id)
+    check_room(resources)
     checker = await sources.checker_of(resources, draft.options, draft.tenant_id)
     return await sources.pile_of_requests(
         given, checker, draft.options, resources.blobs, read=sources.as_given, advice=OR_SKIP

@@ -47,7 +47,7 @@ async def create(request: Request) -> Response:
     asked, given = await read_given(request, BatchGenerateContent, REQUESTS, max_bytes=limit)
     claim = read_claim(request, asked, identity=given.digest)
     if first := await earlier(resources, who.tenant_id, claim):
-        return _json(batch_operation(first.batch))
+        return _json(batch_operation(first.batch), replayed=True)
     model = request.path_params["model"]
     resources.catalog.resolve(model)
     options = BatchOptions(endpoint=Endpoint.GEMINI, label=asked.batch.display_name)
@@ -64,7 +64,7 @@ async def create(request: Request) -> Response:
         checked=True,
     )
     made = await take_in(request, draft, pile)
-    return _json(batch_operation(made.batch))
+    return _json(batch_operation(made.batch), replayed=made.replayed)
 
 
 async def index(request: Request) -> Response:
@@ -138,8 +138,9 @@ def _place(request: Request) -> Position | None:
     return moment, batch_id
 
 
-def _json(body: dict[str, Any]) -> Response:
-    return Response(orjson.dumps(body), media_type=JSON)
+def _json(body: dict[str, Any], *, replayed: bool = False) -> Response:
+    headers = {"Idempotent-Replayed": "true"} if replayed else None
+    return Response(orjson.dumps(body), headers=headers, media_type=JSON)
 
 
 def _reading(version: str) -> list[Route]:

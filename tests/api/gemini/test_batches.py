@@ -198,6 +198,19 @@ async def test_what_stands_beside_a_request_belongs_to_it(app: WholeApp) -> None
     assert stored[1]["body"] == {**HELLO, "systemInstruction": said, **model}
 
 
+async def test_a_repeated_request_is_the_same_batch(app: WholeApp) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = await app.client.post(CREATE, json=inline(HELLO), headers=headers)
+    again = await app.client.post(CREATE, json=inline(HELLO), headers=headers)
+    other = await app.client.post(CREATE, json=inline(HELLO, HELLO), headers=headers)
+
+    assert again.json() == first.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    assert other.status_code == 422
+    assert len(Clerk(app).blobs()) == 1
+
+
 async def test_a_failed_batch_has_an_error_and_no_response(app: WholeApp) -> None:
     made = await create(app)
     failed = {"state": BatchState.FAILED, "finished_at": now_ms()}
