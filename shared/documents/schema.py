@@ -8,6 +8,7 @@ import orjson
 from pydantic import JsonValue
 
 from shared.documents.schema_cost import SchemaRefError, visits
+from shared.documents.schema_patterns import MAX_STEPS, MAX_WORK, steps_of, work_of
 
 MAX_SCHEMA_BYTES = 100_000
 MAX_SCHEMA_DEPTH = 40
@@ -32,12 +33,13 @@ def check_schema(schema: JsonValue) -> None:
     """Raise SchemaError unless `schema` is an object that is valid JSON Schema 2020-12 and tame.
 
     Tame: at most 100,000 bytes, 40 levels deep, references only within itself, and not such that
-    it would be checked against the same value thousands of times.
+    it would be checked against the same value thousands of times; patterns of 10,000 steps in all.
     """
     if not isinstance(schema, dict):
         raise SchemaError("The schema must be a JSON object.")
     _check_size(schema)
     _check_references(schema)
+    _check_patterns(schema)
     try:
         _compile(schema)
     except jsonschema_rs.ValidationError as error:
@@ -54,6 +56,8 @@ def problems(schema: Schema, answer: JsonValue) -> list[str]:
     depth = _depth(answer)
     if not _checkable(schema, depth):
         return [f"the answer is {depth} levels deep, too deep to be checked against this schema"]
+    if work_of(dict(schema), answer) > MAX_WORK:
+        return ["the answer is too long to be held against the patterns of this schema"]
     found: list[str] = []
     for error in _compile(schema).iter_errors(answer):
         where = _pointer(error.instance_path)
@@ -110,6 +114,17 @@ def _check_references(schema: Schema) -> None:
         raise SchemaError(str(error)) from error
     if paths > MAX_VISITS:
         raise SchemaError("The schema refers to itself so often that no answer can be checked.")
+
+
+def _check_patterns(schema: Schema) -> None:
+    """Before the library builds them: that alone may take minutes."""
+    steps = steps_of(dict(schema))
+    if steps > MAX_STEPS:
+        message = (
+            f"The patterns of the schema have {steps:,} steps with all counts written out; the limit"
+            f" is {MAX_STEPS:,}: count less in them."
+        )
+        raise SchemaError(message)
 
 
 def _checkable(schema: Schema, depth: int) -> bool:

@@ -8,6 +8,7 @@ from hashlib import sha256
 import orjson
 
 from shared.documents.schema import Schema
+from shared.documents.schema_patterns import steps_of
 from shared.endings import returned, whole
 from shared.failpoints import failpoint
 from shared.inference.response import InferenceResponse
@@ -66,14 +67,14 @@ class Parts:
         asked = sha256(orjson.dumps(work.body)).hexdigest().encode()
         known = self._answer_to(asked, number)
         if known is not None:
-            return check.document_answer(known, schema)
+            return await _judged(known, schema)
         if self._hold.stop is not None:
             # An answer was there when we were stopped, so we were let go on; but no further.
             raise asyncio.CancelledError
         answer = await call(self._hold, work, self._resources)
         # Nothing can have come between: it is the end of this very call.
         end = self._hold.calls[-1]
-        checked = check.document_answer(answer, schema)
+        checked = await _judged(answer, schema)
         if keep or checked.problems:
             await self._keep(number, asked + b"\n" + answer.body, end)
         return checked
@@ -98,3 +99,10 @@ class Parts:
         failpoint("after_part")
         if standing is not Standing.HELD:
             raise ClaimLost(standing)
+
+
+async def _judged(answer: InferenceResponse, schema: Schema) -> Checked:
+    # To hold a text against patterns may take a second, in which others are served.
+    if steps_of(dict(schema)):
+        return await asyncio.to_thread(check.document_answer, answer, schema)
+    return check.document_answer(answer, schema)

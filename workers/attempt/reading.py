@@ -87,7 +87,7 @@ class _LongDocument:
             checked.append(await self._settle(merged))
             merged = settled(merged, long_prompt.chosen(merged.conflicts, checked[-1].value))
         value, origins = merged.value, merged.origins
-        wrong = problems(schema, value)
+        wrong = await _computed(self._document, lambda: problems(schema, value))
         if wrong:
             checked.append(await self._mend(value, wrong))
             value = checked[-1].value
