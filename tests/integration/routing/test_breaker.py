@@ -1,7 +1,7 @@
 """The breaker on a real Redis, with a clock that the test moves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -10,7 +10,6 @@ from redis.asyncio import Redis
 from shared.routing.breaker import Breakers, Pass, Shut
 from shared.routing.breaker_states import BreakerState, Verdict, read_standings
 from shared.routing.model import BreakerRule
-from tests.servers import RedisServer
 
 RULE = BreakerRule(failure_rate=0.5, window_s=10, min_calls=4, cool_down_s=5)
 LEASE_S = 5
@@ -231,39 +230,6 @@ async def test_a_clock_set_back_does_not_keep_it_open(bench: Bench) -> None:
     await bench.end(await bench.probe(), Verdict.GOOD)
 
     assert bench.state() is BreakerState.CLOSED
-
-
-async def test_without_redis_all_are_closed(redis: Redis) -> None:
-    gone = Bench(Redis(port=1, socket_connect_timeout=0.2), Clock())
-
-    granted = await gone.breakers.enter("d", RULE, "call")
-    assert isinstance(granted, Pass)
-    gone.breakers.left(granted, Verdict.BAD)
-    await gone.breakers.told_all()
-
-
-async def test_what_is_known_to_be_down_stays_so_while_redis_is_away(
-    start_redis: Callable[..., RedisServer],
-) -> None:
-    server = start_redis(appendonly=True)
-    client = Redis.from_url(server.url)
-    one = Breakers(client, tick_s=0.02)
-    await one.trip("d", BreakerRule(failure_rate=0.5, window_s=10, min_calls=4, cool_down_s=0.2))
-    await one.start()
-    try:
-        server.stop()
-        # Over several readings that fail, and past the time of the next probe.
-        await asyncio.sleep(0.5)
-        assert isinstance(await one.enter("d", RULE, "call"), Shut)
-        assert isinstance(await one.enter("another", RULE, "call"), Pass)
-        server.start()
-        async with asyncio.timeout(5):
-            while not isinstance(probe := await one.enter("d", RULE, "call"), Pass):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        assert probe.probe == "call"
-    finally:
-        await one.close()
-        await client.aclose()
 
 
 async def test_a_failure_is_told_at_once(redis: Redis) -> None:
