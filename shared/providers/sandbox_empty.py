@@ -7,6 +7,8 @@ from pydantic import JsonValue
 Schema = dict[str, JsonValue]
 Resolve = Callable[[Schema], Schema]
 NOWHERE = ("other", "unknown", "none", "n/a")
+LONGEST = 10_000
+"""Who asks for a billion characters gets too few of them."""
 BY_FORMAT = {
     "date": "0001-01-01",
     "date-time": "0001-01-01T00:00:00Z",
@@ -103,7 +105,7 @@ def _string(whole: Schema) -> str:
         if "pattern" in whole and isinstance(first, str):
             return first
     fewest = whole.get("minLength")
-    return "-" * fewest if isinstance(fewest, int) else ""
+    return "-" * min(fewest, LONGEST) if isinstance(fewest, int) else ""
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

@@ -19,7 +19,6 @@ ECHO_CHARS = 2000
 PIECE_CHARS = 12
 DIMENSIONS = 256
 MAX_DIMENSIONS = 4096
-DOCUMENT = re.compile(r"<document[^>]*>\n?(.*?)\n?</document>", re.DOTALL)
 
 Json = dict[str, JsonValue]
 
@@ -142,9 +141,9 @@ def _asked(body: Mapping[str, JsonValue]) -> str:
     """Return the text to answer from: the newest document that a user gave, else the last message."""
     said = [content_text(one.get("content")) for one in messages(body) if one.get("role") == "user"]
     for text in reversed(said):
-        found = DOCUMENT.search(text)
-        if found is not None:
-            return found.group(1)
+        found = sandbox_parts.between(text, "<document", "</document>")
+        if found is not None and ">" in found:
+            return found.partition(">")[2].removeprefix("\n").removesuffix("\n")
     return said[-1] if said else ""
 
 
