@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 MAX_REPAIR_CHARS = 200_000
 MAX_REPAIR_DEPTH = 64
-FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
+FENCE = "```"
 
 
 class AnswerError(ValueError):
@@ -21,14 +21,21 @@ def parse_answer(text: str) -> tuple[JsonValue, bool]:
     A code fence around good JSON is no repair. Repairs (fences within prose, quotes, commas, a
     cut-off end) may guess wrong, so the value must be validated again. Raises AnswerError.
     """
-    fenced = FENCE.match(text)
-    for candidate in (text, fenced[1] if fenced else None):
+    for candidate in (text, _fenced(text)):
         try:
             if candidate is not None:
                 return orjson.loads(candidate), False
         except orjson.JSONDecodeError:
             continue
     return _repaired(text), True
+
+
+def _fenced(text: str) -> str | None:
+    """Return what stands in a code fence around everything; in one go, whatever a model repeats."""
+    head, _, rest = text.strip().partition("\n")
+    named = head.removeprefix(FENCE).strip()
+    is_fence = head.startswith(FENCE) and (not named or (named.isascii() and named.isalpha()))
+    return rest.removesuffix(FENCE) if is_fence and rest.endswith(FENCE) else None
 
 
 def _repaired(text: str) -> JsonValue:

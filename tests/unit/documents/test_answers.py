@@ -1,3 +1,5 @@
+from time import process_time
+
 import pytest
 
 from shared.documents.answers import AnswerError, parse_answer
@@ -46,3 +48,21 @@ def test_json_with_usual_faults_is_repaired(text: str, value: object) -> None:
 def test_what_would_have_to_be_guessed_is_refused(text: str) -> None:
     with pytest.raises(AnswerError):
         parse_answer(text)
+
+
+@pytest.mark.parametrize("filler", ["\n", " ", "\n```", "\t\n"])
+def test_a_fence_that_never_closes_takes_no_time(filler: str) -> None:
+    before = process_time()
+
+    with pytest.raises(AnswerError):
+        parse_answer("```json\n" + filler * 50_000 + "x")
+
+    assert process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['```json\n{"a": 1}\n```', '```\n{"a": 1}```', ' ``` json \n\n {"a": 1} \n\n ```\n'],
+)
+def test_a_fence_is_no_repair(text: str) -> None:
+    assert parse_answer(text) == ({"a": 1}, False)
