@@ -181,7 +181,8 @@ class Route:
     deployments' own; `prices` are the known ones, published or own. A stream whose first token takes longer than `first_token_s` is `on_slow`.
     `default_answer` is told when nothing else can be had. `max_attempts` caps a job's own.
     `targets` are all the ways to serve it in the order of the file, those of any tier too, and
-    `pools` the same by deployment.
+    `pools` the same by deployment. `is_choosy` says that what a request asks for decides where it
+    may go, or where it goes first.
     """
 
     model: str
@@ -199,6 +200,7 @@ class Route:
     breaker: BreakerRule = BreakerRule()
     targets: tuple[Target, ...] = field(init=False, repr=False, compare=False)
     pools: Mapping[str, tuple[Target, ...]] = field(init=False, repr=False, compare=False)
+    is_choosy: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         found = {each.name: each for each in self._every()}
@@ -207,14 +209,11 @@ class Route:
         }
         object.__setattr__(self, "pools", pools)
         object.__setattr__(self, "targets", tuple(each for pool in pools.values() for each in pool))
-
-    @property
-    def is_choosy(self) -> bool:
-        """Tell whether what a request asks for decides where it may go, or where it goes first."""
-        return self.strategy in (Strategy.DIFFICULTY, Strategy.COST) or any(
+        choosy = self.strategy in (Strategy.DIFFICULTY, Strategy.COST) or any(
             each.capabilities is not None or each.context_tokens or each.max_output_tokens
-            for each in self._every()
+            for each in found.values()
         )
+        object.__setattr__(self, "is_choosy", choosy)
 
     def _every(self) -> Iterable[Deployment]:
         yield from self.deployments

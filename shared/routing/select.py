@@ -57,6 +57,8 @@ def order(route: Route, facts: Facts, load: Loads, turn: int, chance: float) -> 
     Raises:
         NothingFits: no deployment meets the request's needs.
     """
+    if len(route.targets) == 1 and not route.is_choosy and facts.regions is None:
+        return route.targets
     fitting = fitting_deployments(route, facts)
     # Both in step would give every deployment always the same key.
     lap = turn // len(fitting) if route.strategy is Strategy.ROUND_ROBIN else turn

@@ -7,6 +7,7 @@ import orjson
 import structlog
 from pydantic import JsonValue
 
+from shared.auth.standings import Standing
 from shared.dialects.registry import translator_of
 from shared.errors import PenstockError
 from shared.inference.conversation import Text
@@ -65,15 +66,7 @@ async def facts_for(
     cost = estimate(
         work.body, default_output_tokens=DEFAULT_OUTPUT_TOKENS, operation=work.operation
     )
-    standing = await resources.shared.standings.of(job.tenant_id)
-    facts = facts_of(
-        work.dialect,
-        work.body,
-        input_tokens=cost.input_tokens,
-        regions=standing.regions,
-        tier=standing.tier,
-        difficulty=route.difficulty,
-    )
+    facts = _facts(work, route, cost, await resources.shared.standings.of(job.tenant_id))
     if judge is None:
         return facts, cost
     known, key = resources.loads.judged(job), (job.id, job.generation)
@@ -92,6 +85,25 @@ def judge_of(
     if not model or most - job.failures < LEAST_LEFT:
         return None
     return Judge(model, most - 1, ask)
+
+
+def _facts(work: Work, route: Route, cost: Cost, standing: Standing) -> Facts:
+    if route.is_choosy:
+        return facts_of(
+            work.dialect,
+            work.body,
+            input_tokens=cost.input_tokens,
+            regions=standing.regions,
+            tier=standing.tier,
+            difficulty=route.difficulty,
+        )
+    # What the request has in it decides nothing, and is not looked for.
+    return Facts(
+        input_tokens=cost.input_tokens,
+        streams=work.streams,
+        regions=standing.regions,
+        tier=standing.tier,
+    )
 
 
 async def _told_hard(judge: Judge, work: Work) -> bool | None:

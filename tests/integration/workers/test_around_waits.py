@@ -89,9 +89,10 @@ async def test_what_a_route_does_not_go_round_keeps_its_place(bench: Bench) -> N
 WRONG = """
 [[deployments]]
 name = "wrong"
-provider = "sandbox"
-model = "echo"
-options = { no_such_option = 1 }
+provider = "cohere"  # which needs an extra that is not installed here
+model = "command"
+base_url = "http://127.0.0.1:9"
+keys = ["sk-any"]
 
 [[routes]]
 model = "half wrong"
