@@ -5,7 +5,7 @@ is too small overruns the provider's limit. So three bytes of UTF-8 count as a t
 that is a third above the truth, and it still covers scripts with several bytes a letter.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import orjson
 from pydantic import JsonValue
@@ -29,6 +29,7 @@ MEDIA_TYPES = frozenset(
 )
 MEDIA_KEYS = ("inlineData", "inline_data", "fileData", "file_data")
 CEILINGS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+CEILINGS_OF_GOOGLE = ("maxOutputTokens", "max_output_tokens")
 
 
 def estimate(
@@ -43,11 +44,13 @@ def estimate(
     ceiling, else the default, for each of the choices; an embedding and a count have none.
     Values of a wrong type count as absent: refusing them is not done here.
     """
+    # Asked for every call: of what is there, not of all that may be.
+    given = [key for key, value in body.items() if value]
     if operation is Operation.EMBED:
-        tokens = sum(_embedded_tokens(body[key]) for key in EMBEDDED if body.get(key))
+        tokens = sum([_embedded_tokens(body[key]) for key in given if key in EMBEDDED])
         return Cost(1, max(tokens, 1), 0)
-    tokens = sum(_spelled_tokens(body[key]) for key in READ_BY_MODEL if body.get(key))
-    tokens += sum(_turn_tokens(body[key]) for key in TURNS if body.get(key))
+    tokens = sum([_spelled_tokens(body[key]) for key in given if key in READ_BY_MODEL])
+    tokens += sum([_turn_tokens(body[key]) for key in given if key in TURNS])
     if operation is Operation.COUNT:
         return Cost(1, max(tokens, 1), 0)
     return Cost(1, max(tokens, 1), _output_tokens(body, default_output_tokens))
@@ -106,10 +109,15 @@ def is_media(part: object) -> bool:
 def _output_tokens(body: Mapping[str, JsonValue], default: int) -> int:
     config = body.get("generationConfig") or body.get("generation_config")
     of_google = config if isinstance(config, dict) else {}
-    ceilings = [_positive(body.get(name)) for name in CEILINGS]
-    ceilings += [_positive(of_google.get(n)) for n in ("maxOutputTokens", "max_output_tokens")]
-    choices = _positive(body.get("n")) or _positive(of_google.get("candidateCount")) or 1
-    return (next(filter(None, ceilings), 0) or default) * choices
+    ceiling = _first(body, CEILINGS) or _first(of_google, CEILINGS_OF_GOOGLE) or default
+    return ceiling * (_positive(body.get("n")) or _positive(of_google.get("candidateCount")) or 1)
+
+
+def _first(body: Mapping[str, JsonValue], names: Iterable[str]) -> int:
+    for name in names:
+        if name in body and (value := _positive(body[name])):
+            return value
+    return 0
 
 
 def _embedded_tokens(value: JsonValue) -> int:
