@@ -41,17 +41,16 @@ async def test_names_of_what_was_dropped_come_back_as_they_were(redis: Redis) ->
     log = DeltaLog(redis)
     names = ("temperature>1", "a b,c%", "\u00e4")
     said = Delta(JOB, 3, 1, b"[ 1 ]", last=True, dropped=names)
-    heard = redis.pubsub()
-    await heard.subscribe(channel_of(JOB))
-    await heard.get_message(timeout=5)
+    async with redis.pubsub() as heard:
+        await heard.subscribe(channel_of(JOB))
+        await heard.get_message(timeout=5)
 
-    await log.append([said])
+        await log.append([said])
 
-    assert await log.after(JOB, 0, 0) == [said]
-    message = await heard.get_message(timeout=5)
+        assert await log.after(JOB, 0, 0) == [said]
+        message = await heard.get_message(timeout=5)
     assert message is not None
     assert parse(JOB, message["data"]) == said
-    await heard.aclose()
 
 
 async def test_a_reader_gets_a_thousand_at_a_time(redis: Redis) -> None:
