@@ -74,7 +74,12 @@ class Parts:
         answer = await call(self._hold, work, self._resources)
         # Nothing can have come between: it is the end of this very call.
         end = self._hold.calls[-1]
-        checked = await _judged(answer, schema)
+        # Nor may another part's next call take it along: it is counted where it is kept.
+        self._hold.written.add(end.call)
+        try:
+            checked = await _judged(answer, schema)
+        finally:
+            self._hold.written.discard(end.call)
         if keep or checked.problems:
             await self._keep(number, asked + b"\n" + answer.body, end)
         return checked

@@ -7,10 +7,14 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from shared.documents.schema import Schema
+from shared.inference.response import InferenceResponse
 from shared.jobs.transitions import JobState, Priority, Reason
 from tests.fakes.upstream_client import rule
 from tests.integration.workers.conftest import INPUT_NANOUSD, OUTPUT_NANOUSD, Bench, until
 from tests.integration.workers.long_documents import ANSWERS, WHOLE, Long, part
+from workers.attempt import parts
+from workers.attempt.check import Checked
 from workers.attempt.hold import Stop
 
 
@@ -43,6 +47,28 @@ async def test_a_long_document_is_read_in_parts_and_put_together(long: Long) -> 
         each["input_tokens"] * INPUT_NANOUSD + each["output_tokens"] * OUTPUT_NANOUSD
         for each in attempts
     )
+
+
+async def test_an_answer_that_is_being_checked_is_counted_once(
+    long: Long, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = parts._judged
+
+    async def slowly(answer: InferenceResponse, schema: Schema) -> Checked:
+        if b"Quay works" in answer.body:
+            await until(lambda: _said("Part 3" in long.asked()))
+        return await judged(answer, schema)
+
+    monkeypatch.setattr(parts, "_judged", slowly)
+    long.script()
+    job_id = await long.submit()
+
+    job = await long.run(job_id)
+
+    attempts = await long.bench.attempts(job_id)
+    assert [each["status"] for each in attempts] == ["ok"] * 4
+    assert job["input_tokens"] == sum(each["input_tokens"] for each in attempts)
+    assert job["cost_nanousd"] == sum(each["cost_nanousd"] for each in attempts)
 
 
 async def test_every_value_says_on_which_page_it_stands(long: Long) -> None:
