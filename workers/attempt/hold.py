@@ -23,13 +23,13 @@ class Stop(StrEnum):
 class Hold:
     """What is known of a claimed job while it is worked on.
 
-    `calls` are the calls that ended, `written` the numbers of those that are to be written no more;
-    `lane` is where the last one went or wanted to go; `reservations` are what the limiter holds for
-    those under way, by their numbers; `answered` says that an answer is there and being kept, `over`
-    that its end is written; `settling` tell the limiter of answers; `deltas` take what a stream says,
-    over all calls of the claim. `failures` is how many calls failed in this claim, of calls at once
-    the most of one, and `counted` how many of these are written; `told` that something of an answer
-    was said to a client already.
+    `calls` are the calls that ended, `written` the numbers of those that are written, or are being
+    written by somebody; `lane` is where the last one went or wanted to go; `reservations` are what
+    the limiter holds for those under way, by their numbers; `answered` says that an answer is there
+    and being kept, `over` that its end is written; `settling` tell the limiter of answers; `deltas`
+    take what a stream says, over all calls of the claim. `failures` is how many calls failed in this
+    claim, of calls at once the most of one, and `counted` how many of these are written; `told` that
+    something of an answer was said to a client already.
     """
 
     job: ClaimedJob
