@@ -7,7 +7,7 @@ KEPT = 16
 
 
 def left_to_others(reserve: float, rank: int) -> float:
-    """Return the share of all room that work of a rank leaves to what is more urgent.
+    """Return the share of a lane's room that work of a rank leaves to what is more urgent.
 
     Bulk work leaves the whole reserve, standard work the half of it: so a single job of either
     better rank finds a place beside any pile.
@@ -15,10 +15,13 @@ def left_to_others(reserve: float, rank: int) -> float:
     return reserve * rank / Priority.BULK.rank
 
 
-def places(settings: Settings, priority: Priority) -> int:
-    """Return how many calls a worker has open at a time before it takes no more of a priority."""
-    share = left_to_others(settings.interactive_reserve, priority.rank)
-    return max(1, int(settings.max_in_flight * (1 - share)))
+def places(settings: Settings, *, interactive: bool) -> int:
+    """Return how many calls a worker has open at a time: its reserve is for interactive work alone.
+
+    Standard work has none here: the dispatcher counts one number of places for all that it gives.
+    """
+    most = settings.max_in_flight
+    return most if interactive else max(1, int(most * (1 - settings.interactive_reserve)))
 
 
 def kept_of(most: int) -> int:

@@ -43,12 +43,13 @@ class Runner:
         self._resources = resources
         self._lease_ms = round(settings.lease_s * 1000)
         self._renew_s = settings.renew_s
-        self._most = {priority: places(settings, priority) for priority in Priority}
+        self._most = settings.max_in_flight
+        self._most_others = places(settings, interactive=False)
         self._holds: dict[str, tuple[Hold, asyncio.Task[None]]] = {}
         self._claiming = 0
         self._changed = asyncio.Event()
         self._suspects = Suspects(
-            self._claim_and_start, at_once=max(1, settings.max_in_flight // SUSPECTS_SHARE)
+            self._claim_and_start, at_once=max(1, self._most // SUSPECTS_SHARE)
         )
         self._claims: GroupCommit[Sequence[str], list[ClaimedJob]] = GroupCommit(
             resources.database,
@@ -69,12 +70,13 @@ class Runner:
 
     @property
     def capacity(self) -> int:
-        """How many jobs may be in hand of the lowest priority."""
-        return self._most[Priority.BULK]
+        """How many jobs may be in hand that are not interactive."""
+        return self._most_others
 
     def has_room(self, priority: Priority) -> bool:
-        """Tell whether another slice may come: what is less urgent leaves a reserve."""
-        return not self.draining and self.in_flight < self._most[priority]
+        """Tell whether another slice may come: the reserve is for interactive work alone."""
+        most = self._most if priority is Priority.INTERACTIVE else self._most_others
+        return not self.draining and self.in_flight < most
 
     def start(self) -> None:
         """Begin to renew leases and to run suspects."""

@@ -1,6 +1,6 @@
 """Proxies before Redis: one loses some of the replies, one is slow."""
 
-import select
+import selectors
 import socket
 import threading
 from abc import ABC, abstractmethod
@@ -57,14 +57,20 @@ class Proxy(ABC):
     def _forward(self, client: socket.socket) -> None:
         with client, suppress(OSError), socket.create_connection(("127.0.0.1", self._target)) as up:
             client.settimeout(None)
-            while not self._closed.is_set():
-                ready, _, _ = select.select([client, up], [], [], 0.1)
-                for source, sink in ((client, up), (up, client)):
-                    if source in ready:
-                        data = source.recv(CHUNK)
-                        if not data or not self._passes(data, asked=source is client):
-                            return
-                        sink.sendall(data)
+            selector = selectors.DefaultSelector()
+            selector.register(client, selectors.EVENT_READ, up)
+            selector.register(up, selectors.EVENT_READ, client)
+            with selector:
+                self._pass_on(selector, client)
+
+    def _pass_on(self, selector: selectors.BaseSelector, client: socket.socket) -> None:
+        while not self._closed.is_set():
+            for key, _ in selector.select(0.1):
+                source, sink = key.fileobj, key.data
+                data = source.recv(CHUNK)  # type: ignore[union-attr]
+                if not data or not self._passes(data, asked=source is client):
+                    return
+                sink.sendall(data)
 
     @abstractmethod
     def _passes(self, data: bytes, *, asked: bool) -> bool:

@@ -8,7 +8,7 @@ import structlog
 
 from shared.clock import now_ms
 from shared.jobs.lanes import lane_of, slot_ttl_s
-from shared.jobs.transitions import Priority, Reason
+from shared.jobs.transitions import Reason
 from shared.limiter.limiter import Denied, Reservation
 from shared.providers.registry import NotConfigured
 from shared.routing.breaker import Pass, Shut
@@ -136,7 +136,7 @@ def _goes_on(last: tuple[Denied, Target], target: Target, road: Road) -> bool:
 async def _enter(
     hold: Hold, number: int, target: Target, road: Road, resources: WorkerResources
 ) -> Admission | Denied:
-    most = places(resources.settings, Priority.of_rank(hold.job.priority))
+    most = places(resources.settings, interactive=not hold.job.priority)
     if resources.loads.crowds_out(target, most=most):
         return Denied(now_ms() + POLL_MS, "concurrency", POLL_MS)
     with resources.loads.entering(target):
