@@ -27,9 +27,9 @@ def test_redis_down_during_submit(service: Service) -> None:
     service.redis.start()
     began = time.monotonic()
 
-    cases = oracle.settle(service)
+    cases = oracle.settle(service, within_s=60)
 
-    assert time.monotonic() - began < 15, "they began soon after Redis was back"
+    assert time.monotonic() - began < 40, "they began soon after Redis was back, by far not at last"
     assert [len(case.calls) for case in cases] == [1] * len(jobs)
 
 
