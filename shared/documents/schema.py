@@ -8,7 +8,7 @@ import orjson
 from pydantic import JsonValue
 
 from shared.documents.schema_cost import SchemaRefError, visits
-from shared.documents.schema_patterns import MAX_STEPS, MAX_WORK, steps_of, work_of
+from shared.inference.schema_patterns import MAX_STEPS, MAX_WORK, steps_of, work_of
 
 MAX_SCHEMA_BYTES = 100_000
 MAX_SCHEMA_DEPTH = 40

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import jsonschema_rs
 from pydantic import JsonValue
 
+from shared.inference.schema_patterns import MAX_STEPS, steps_of
 from shared.providers.sandbox_empty import empty
 from shared.providers.sandbox_labels import Wanted, normal, ranked, score, wanted
 from shared.providers.sandbox_scalars import scalar_from_text, scalars
@@ -24,8 +25,15 @@ COMBINED = ("anyOf", "oneOf")
 
 
 def answer(schema: Mapping[str, JsonValue], text: str) -> JsonValue:
-    """Return a value that fits `schema`, filled from `text`; the same input gives the same value."""
+    """Return a value that fits `schema`, filled from `text`; the same input gives the same value.
+
+    Raises:
+        ValueError: the patterns of the schema would take too long to build.
+    """
     root = dict(schema)
+    if steps_of(root) > MAX_STEPS:
+        message = f"the patterns of the schema have more than {MAX_STEPS:,} steps"
+        raise ValueError(message)
     facts = read_facts(text)
     facts.pairs = [(normal(label), value) for label, value in _some_of(facts.pairs)]
     facts.sections = [(normal(label), value) for label, value in _some_of(facts.sections)]

@@ -8,10 +8,10 @@ from hashlib import sha256
 import orjson
 
 from shared.documents.schema import Schema
-from shared.documents.schema_patterns import steps_of
 from shared.endings import returned, whole
 from shared.failpoints import failpoint
 from shared.inference.response import InferenceResponse
+from shared.inference.schema_patterns import steps_of
 from shared.jobs import part_store
 from shared.jobs.claims import AttemptEnd, PartEnd, Standing
 from workers.attempt import check

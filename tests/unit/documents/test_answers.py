@@ -1,8 +1,9 @@
-from time import process_time
-
 import pytest
 
 from shared.documents.answers import AnswerError, parse_answer
+
+# What is held here took minutes; it is no measure.
+pytestmark = pytest.mark.timeout(30)
 
 
 @pytest.mark.parametrize(
@@ -52,12 +53,8 @@ def test_what_would_have_to_be_guessed_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("filler", ["\n", " ", "\n```", "\t\n"])
 def test_a_fence_that_never_closes_takes_no_time(filler: str) -> None:
-    before = process_time()
-
     with pytest.raises(AnswerError):
         parse_answer("```json\n" + filler * 50_000 + "x")
-
-    assert process_time() - before < 1
 
 
 @pytest.mark.parametrize(

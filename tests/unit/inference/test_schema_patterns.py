@@ -1,12 +1,13 @@
 """A pattern that would keep a processor busy is refused, or is not tried on a long text."""
 
-from time import process_time
-
 import pytest
 from pydantic import JsonValue
 
 from shared.documents.schema import SchemaError, check_schema, problems
-from shared.documents.schema_patterns import MAX_STEPS, MAX_WORK, steps_of, work_of
+from shared.inference.schema_patterns import MAX_STEPS, MAX_WORK, steps_of, work_of
+
+# What is held here took minutes; it is no measure.
+pytestmark = pytest.mark.timeout(30)
 
 LAWFUL = {
     r"^\d{4}-\d{2}-\d{2}$": 14,
@@ -53,12 +54,8 @@ def test_many_patterns_are_refused_before_they_are_built() -> None:
     schema: dict[str, JsonValue] = {
         "allOf": [{"pattern": f"(?:a{{1,200}}){{1,150}}b{n}"} for n in range(1500)]
     }
-    before = process_time()
-
     with pytest.raises(SchemaError, match=f"{MAX_STEPS:,}"):
         check_schema(schema)
-
-    assert process_time() - before < 1
 
 
 def test_what_is_only_data_is_no_pattern() -> None:
@@ -72,11 +69,7 @@ def test_what_is_only_data_is_no_pattern() -> None:
 def test_a_long_answer_is_not_held_against_a_large_pattern(pattern: str, length: int) -> None:
     schema: dict[str, JsonValue] = {"type": "object", "properties": {"a": {"pattern": pattern}}}
     check_schema(schema)
-    before = process_time()
-
     found = problems(schema, {"a": "a" * length})
-
-    assert process_time() - before < 1
     assert found == ["the answer is too long to be held against the patterns of this schema"]
     assert problems(schema, {"a": "aab"}) == []
 
