@@ -1,4 +1,4 @@
-"""Places for calls in a worker, and how many of them no lane may take that holds many already. Pure."""
+"""Places for calls: how many a worker has, what a lane may take of them, what is left in a lane for the more urgent. Pure."""
 
 from shared.jobs.transitions import Priority
 from shared.settings import Settings
